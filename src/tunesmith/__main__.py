@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from tunesmith.cli import main
+from tunesmith.jobs import worker
 
 if __name__ == "__main__":
-    sys.exit(main())
+    worker.begin()
+    from tunesmith.cli import main
+
+    sys.exit(worker.end(main()))

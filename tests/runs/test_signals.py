@@ -1,13 +1,15 @@
 from __future__ import annotations
 
-import multiprocessing
 import os
+import random
 import signal
 import threading
+import time
 
 import pytest
 
 from tests.capabilities import needs
+from tests.runs.children import in_child
 from tunesmith.errors import Interrupted
 from tunesmith.runs.signals import StopRequest
 
@@ -32,7 +34,7 @@ def test_between_steps_it_only_sets_a_flag() -> None:
 
 
 @needs("signals")
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGHUP"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGUSR2", "SIGHUP", "SIGQUIT", "SIGXCPU"])
 def test_each_of_these_signals_asks_to_stop(name: str) -> None:
     number = getattr(signal, name)
     before = signal.signal(number, signal.SIG_DFL)  # whatever the tests were started under
@@ -65,19 +67,54 @@ def test_handlers_are_put_back() -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def ask_twice() -> None:
+def interrupt(*pauses: float) -> None:
+    """Ctrl-C, and again after each pause; ends with 0 if the process is still there."""
     with StopRequest() as stop, stop.deferred():
-        os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+        for pause in pauses:
+            time.sleep(pause)
+            os.kill(os.getpid(), signal.SIGINT)
         os._exit(0)
 
 
 @needs("signals")
-def test_the_second_time_ends_the_process() -> None:
-    child = multiprocessing.get_context("spawn").Process(target=ask_twice)
-    child.start()
-    child.join(60)
-    assert child.exitcode == -signal.SIGTERM
+def test_a_second_ctrl_c_ends_the_process() -> None:
+    assert in_child(interrupt, 0.2) == -signal.SIGINT
+
+
+@needs("signals")
+@pytest.mark.parametrize("variable", ["TORCHELASTIC_RUN_ID", "SLURM_PROCID"])
+def test_a_launcher_may_repeat_it(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "1")
+    monkeypatch.setattr("tunesmith.runs.signals.end_with_parent", lambda: None)
+    with StopRequest() as stop, stop.deferred():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.15)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.interruption(None).exit_code == 130
+
+
+@needs("signals")
+@pytest.mark.parametrize("seed", range(20))
+def test_any_sequence_of_signals_is_one_request(seed: int) -> None:
+    """They may come at any time, and end with the code of the most that is requested."""
+    draw = random.Random(seed)
+    names = ["SIGTERM", "SIGUSR1", "SIGUSR2", "SIGINT", "SIGQUIT", "SIGXCPU"]
+    numbers = [getattr(signal, draw.choice(names)) for _time in range(draw.randint(1, 12))]
+    with StopRequest() as stop, stop.deferred():
+        for number in numbers:
+            os.kill(os.getpid(), number)
+        by_keyboard = set(numbers) == {signal.SIGINT}
+        assert stop.interruption(None).exit_code == (130 if by_keyboard else 75)
+
+
+@needs("signals")
+def test_after_it_stopped_at_once_a_repetition_changes_nothing() -> None:
+    with StopRequest() as stop:
+        with pytest.raises(Interrupted):
+            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.was_made
 
 
 @needs("signals")

@@ -25,6 +25,7 @@ from tunesmith.cli.suggestions import (
 from tunesmith.errors import ModelError, Place, Problem, RecipeError, ResourceError, TunesmithError
 from tunesmith.i18n import DOMAIN, LANGUAGES, LOCALE_FOLDER, current_language, use_language
 from tunesmith.i18n import gettext as _
+from tunesmith.jobs import exit_codes
 from tunesmith.storage import notices
 from tunesmith.storage.disk import is_too_long, name_too_long
 from tunesmith.storage.operating_system import expanded
@@ -138,6 +139,7 @@ def _run(terminal: Terminal, words: Sequence[str]) -> int:
         if debug and not isinstance(error, click.ClickException):
             terminal.traceback()
         known = _as_known(error, words, debug=debug)
+        exit_codes.remember(known)
         if isinstance(error, TunesmithError):
             terminal.problems(with_corrected_command(known.problems, words, _command_of(words)))
         else:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tunesmith.errors import IntegrityError, Problem, ResourceError, Severity
 from tunesmith.i18n import gettext as _
+from tunesmith.jobs.orphans import slow_save
 from tunesmith.runs.event_log import EventLog
 from tunesmith.runs.session import Session
 from tunesmith.runs.trackers import Trackers
@@ -44,6 +45,7 @@ class Recorder:
         self._last_save = time.monotonic()
         self._skipped: list[str] = []
         self._overdue = False
+        self._is_slow = False
         self._log = (
             EventLog(
                 session.run.log, settings.log_every, session.checkpoint_facts.get("window", {})
@@ -164,7 +166,11 @@ class Recorder:
         if problem is not None:
             return Warned(progress.step, replace(problem, severity=Severity.WARNING))
         self.saved = f"step-{progress.step:08d}"
-        return Saved(progress.step, self.saved, self._last_save - started)
+        seconds = self._last_save - started
+        if not self._is_slow and (problem := slow_save(seconds)) is not None:
+            self._is_slow = True
+            self._session.warnings.append(problem)
+        return Saved(progress.step, self.saved, seconds)
 
     def _commit(self, is_best: bool) -> Problem | None:
         """Write it on the first process; what went wrong, if anything did."""

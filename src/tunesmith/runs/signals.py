@@ -1,7 +1,12 @@
 """Stop requests: a signal sets a flag that is read between steps.
 
-SIGTERM, SIGUSR1, Ctrl-C, and SIGHUP, which comes when a terminal is closed, unless under `nohup`.
-On Windows Ctrl-C and Ctrl-Break (SIGBREAK): what else ends a process there cannot be caught.
+SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, SIGQUIT, Ctrl-C, and SIGHUP, which comes when a terminal is
+closed, unless under `nohup`. On Windows Ctrl-C and Ctrl-Break (SIGBREAK): what else ends a process
+there cannot be caught.
+
+One stop often arrives as several signals: SLURM signals every process of a step, and a launcher
+forwards what it got; `timeout` signals a process and then its group. So repetitions change nothing.
+Only Ctrl-C by hand, a second time, ends a process at once.
 """
 
 from __future__ import annotations
@@ -9,6 +14,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -16,15 +22,16 @@ from typing import Any
 
 from tunesmith.errors import Interrupted, Problem, Severity
 from tunesmith.i18n import gettext as _
+from tunesmith.jobs.orphans import end_with_parent, is_launched
+from tunesmith.jobs.stop_signals import HANGUP, SIGNALS
 
 __all__ = ["StopRequest"]
 
-_SIGNALS = tuple(
-    getattr(signal, name)
-    for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP", "SIGBREAK")
-    if hasattr(signal, name)
-)
-_HANGUP = getattr(signal, "SIGHUP", None)
+_APART_SECONDS = 0.1
+"""Two Ctrl-C of a hand are at least so far apart."""
+_APART_UNDER_LAUNCHER_SECONDS = 5.0
+_LAUNCHERS = ("TORCHELASTIC_RUN_ID", "SLURM_PROCID")
+"""Variables of launchers that forward signals, or signal every process."""
 
 
 class StopRequest:
@@ -32,11 +39,12 @@ class StopRequest:
 
     Within `deferred` a signal only sets `was_made`, and the loop saves and stops. At any other
     time it raises `Interrupted` at once: nothing is lost that a rerun would not
-    redo. A second signal ends the process at once.
+    redo. A second Ctrl-C ends the process at once; other repetitions change nothing.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self._interrupted_at: float | None = None
         self._is_deferred = False
         self._before: dict[int, Any] = {}
 
@@ -46,9 +54,11 @@ class StopRequest:
         return self.signal is not None
 
     def __enter__(self) -> StopRequest:
+        if is_launched():
+            end_with_parent()
         if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
-                if number == _HANGUP and signal.getsignal(number) == signal.SIG_IGN:
+            for number in SIGNALS:
+                if number == HANGUP and signal.getsignal(number) == signal.SIG_IGN:
                     continue  # under nohup the run outlives its terminal
                 self._before[number] = signal.signal(number, self._handle)
         return self
@@ -82,10 +92,20 @@ class StopRequest:
         return Interrupted(problem, by_keyboard=self.signal == signal.SIGINT)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None:  # the second time: at once, by the signal's own way of ending
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-            return
-        self.signal = number
-        if not self._is_deferred:
+        if number == signal.SIGINT:
+            before, self._interrupted_at = self._interrupted_at, time.monotonic()
+            if before is not None and self._interrupted_at - before >= _seconds_apart():
+                signal.signal(number, signal.SIG_DFL)  # at once, by the signal's own way of ending
+                os.kill(os.getpid(), number)
+                return
+        is_first = self.signal is None
+        if is_first or self.signal == signal.SIGINT:
+            self.signal = number
+        if is_first and not self._is_deferred:
             raise self.interruption(None)
+
+
+def _seconds_apart() -> float:
+    """How far apart two Ctrl-C are that a hand made."""
+    is_launched = any(name in os.environ for name in _LAUNCHERS)
+    return _APART_UNDER_LAUNCHER_SECONDS if is_launched else _APART_SECONDS

@@ -20,6 +20,7 @@ __all__ = [
     "ENVIRONMENT",
     "Quota",
     "cpu_quota",
+    "is_chosen_by_user",
     "limit_threads",
     "set_environment",
     "usable_cpus",
@@ -111,6 +112,11 @@ def limit_threads(*, root: Path = _ROOT) -> None:
     if quota is not None and quota.threads < threads and threads in own_choices:
         torch.set_num_threads(quota.threads)
         _set_here[:] = [quota.threads]
+
+
+def is_chosen_by_user() -> bool:
+    """Whether the environment says how many threads to use, and this module did not write it."""
+    return _is_chosen(os.environ) and not _set_here
 
 
 def _is_chosen(environment: Mapping[str, str]) -> bool:

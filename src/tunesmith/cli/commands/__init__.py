@@ -11,6 +11,7 @@ COMMANDS = {
     "init": N_("Inspect data and write a commented recipe."),
     "check": N_("Validate data and recipe."),
     "train": N_("Train, or continue a stopped run."),
+    "launch": N_("Train in several processes, as torchrun starts them."),
     "predict": N_("Predict texts with a finished model."),
     "eval": N_("Score a finished model on labeled data."),
     "calibrate": N_("Calibrate a model's probabilities."),

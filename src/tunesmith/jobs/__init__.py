@@ -1,0 +1,11 @@
+"""Several processes that share one run.
+
+- `launcher`: `tunesmith launch`, torchrun with the exit codes of Tunesmith.
+- `launcher_signals`: what a signal to the launcher does.
+- `exit_codes`: each process leaves its exit code, and the launcher makes one of them.
+- `worker`: what a process that a launcher started does before and after its command.
+- `stop_signals`: which signals ask a run to stop.
+- `orphans`: a process ends when the launcher that started it is gone.
+"""
+
+from __future__ import annotations

@@ -1,0 +1,200 @@
+"""Two processes under `tunesmith launch`: any way to end them leaves a run that continues.
+
+Whatever is done to the launcher or to one of its processes, the exit code says whether to run the
+command again, no process, lock or temporary folder is left, and the same command ends with the
+weights of an undisturbed run.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.capabilities import needs
+from tunesmith.runs.folder import RunFolder
+from tunesmith.storage.lock import hold
+
+SETTINGS = (
+    "train.log_every=1", "train.epochs=8", "train.learning_rate=1e-3", "train.engine=exact",
+    "train.evaluate_every=6 steps", "train.save_every=100 steps", "train.select_by=null",
+    "train.micro_batch_size=4", "data.validation=21%", "train.preflight=false",
+)  # fmt: skip
+STEPS_BEFORE = 3
+
+
+@dataclass
+class Launched:
+    """A job in a folder of its own."""
+
+    folder: Path
+    data: Path
+    model: Path
+
+    def start(self) -> subprocess.Popen[str]:
+        temporary = self.folder / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        sets = [part for written in SETTINGS for part in ("--set", written)]
+        return subprocess.Popen(
+            [sys.executable, "-m", "tunesmith.launch", "--standalone", "--nproc-per-node", "2",
+             "train", str(self.data), "--model", str(self.model), "--out", "run", *sets],
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "",
+                 "TMPDIR": str(temporary), "TUNESMITH_CACHE": str(self.folder.parent / "cache")},
+        )  # fmt: skip
+
+    @property
+    def run(self) -> RunFolder:
+        return RunFolder(self.folder / "run")
+
+    def checkpoints(self) -> list[str]:
+        return sorted(path.name for path in self.run.checkpoints.glob("step-*"))
+
+    def weights(self) -> bytes:
+        return (self.run.model / "model.safetensors").read_bytes()
+
+    def wait_for_steps(self, count: int) -> None:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            if self.run.log.is_file() and self.run.log.read_text().count('"step"') >= count:
+                return
+            time.sleep(0.01)
+        raise TimeoutError("no steps")
+
+
+def processes_of(launcher: subprocess.Popen[str]) -> list[int]:
+    """The processes of the job, in the order of their ranks."""
+    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
+    ranks = {}
+    for pid in map(int, children):
+        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        rank = [v for v in variables if v.startswith(b"RANK=")]
+        ranks[pid] = int(rank[0].removeprefix(b"RANK=")) if rank else -1
+    return sorted((pid for pid in ranks if ranks[pid] >= 0), key=lambda pid: ranks[pid])
+
+
+def ended(pids: list[int], *, within: float = 30) -> bool:
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        if not any(Path(f"/proc/{pid}").exists() for pid in pids):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+Fault = Callable[[int, list[int]], None]
+"""What is done, with the process ids of the launcher and of its processes."""
+
+
+def to_launcher(*numbers: int) -> Fault:
+    def send(launcher: int, _ranks: list[int]) -> None:
+        for number in numbers:
+            os.kill(launcher, number)
+            time.sleep(0.1)
+
+    return send
+
+
+def to_all(*numbers: int) -> Fault:
+    def send(launcher: int, ranks: list[int]) -> None:
+        for number in numbers:
+            for pid in (*ranks, launcher):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            time.sleep(0.1)
+
+    return send
+
+
+def to_rank(rank: int, number: int) -> Fault:
+    return lambda _launcher, ranks: os.kill(ranks[rank], number)
+
+
+def to_group(number: int) -> Fault:
+    return lambda launcher, _ranks: os.killpg(launcher, number)
+
+
+TERM, INT, USR1, USR2, HUP, QUIT, KILL = (
+    getattr(signal, f"SIG{name}", 0)
+    for name in ("TERM", "INT", "USR1", "USR2", "HUP", "QUIT", "KILL")
+)
+FAULTS: dict[str, tuple[Fault, int, int]] = {
+    "TERM to the launcher": (to_launcher(TERM), 75, 1),
+    "TERM to the group": (to_group(TERM), 75, 1),
+    "TERM to all": (to_all(TERM), 75, 1),
+    "TERM to one rank": (to_rank(1, TERM), 75, 1),
+    "TERM three times to all": (to_all(TERM, TERM, TERM), 75, 1),
+    "USR1": (to_launcher(USR1), 75, 1),
+    "USR1 to all": (to_all(USR1), 75, 1),
+    "USR2": (to_launcher(USR2), 75, 1),
+    "HUP": (to_launcher(HUP), 75, 1),
+    "QUIT to all": (to_all(QUIT), 75, 1),
+    "INT": (to_launcher(INT), 130, 1),
+    "INT to all, then again": (to_all(INT, INT), 130, 1),
+    "one after the other": (to_all(INT, USR1, TERM, HUP, INT), 75, 1),
+    "the launcher is killed": (to_launcher(KILL), -KILL, 1),
+    "rank 0 is killed": (to_rank(0, KILL), 137, 0),
+    "rank 1 is killed": (to_rank(1, KILL), 137, 0),
+}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
+    """A run to the end; its data and model are those of all."""
+    from tests.conftest import make_tiny_bert, ticket_rows
+
+    folder = tmp_path_factory.mktemp("launcher")
+    data = folder / "tickets.csv"
+    data.write_text("\n".join(",".join(row) for row in ticket_rows(60)) + "\n")
+    job = Launched(folder / "undisturbed", data, make_tiny_bert(folder / "bert"))
+    launcher = job.start()
+    said = launcher.communicate(timeout=240)
+    assert launcher.returncode == 0, said
+    assert not list((job.folder / "tmp").iterdir())
+    yield job
+
+
+def check(fault: str, job: Launched, through: Launched) -> None:
+    """The law of this module."""
+    inflict, code, saved = FAULTS[fault]
+    launcher = job.start()
+    job.wait_for_steps(STEPS_BEFORE)
+    ranks = processes_of(launcher)
+    assert len(ranks) == 2
+    inflict(launcher.pid, ranks)
+    out, err = launcher.communicate(timeout=60)
+    assert launcher.returncode == code, err
+    assert ended(ranks), "a process lives on"
+    assert "Traceback" not in err and "torch/distributed" not in err, err
+    assert len(job.checkpoints()) == saved, err
+    assert err.count("C112") <= 1, err
+    assert not list((job.folder / "tmp").iterdir())
+    with hold(job.run.path):
+        pass
+    again = job.start()
+    out, err = again.communicate(timeout=120)
+    assert again.returncode == 0, out + err
+    assert job.weights() == through.weights()
+
+
+@needs("signals")
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+@pytest.mark.parametrize("fault", FAULTS)
+def test_any_end_leaves_a_run_that_continues(fault: str, undisturbed: Launched) -> None:
+    name = fault.replace(" ", "-").replace(",", "")
+    job = Launched(undisturbed.folder.parent / name, undisturbed.data, undisturbed.model)
+    check(fault, job, undisturbed)

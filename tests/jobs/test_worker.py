@@ -1,0 +1,63 @@
+"""A process as a launcher starts it, with small commands in the place of a training."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.capabilities import needs
+from tunesmith.jobs.worker import FOLDER, LAUNCHER
+
+COMMAND = """
+import os, pathlib, sys, time
+from tunesmith.jobs import worker
+worker.begin()
+assert worker.FOLDER not in os.environ
+pathlib.Path(sys.argv[1]).touch()
+time.sleep(float(sys.argv[2]))
+sys.exit(worker.end(5))
+"""
+
+
+def started(folder: Path, launcher: int, seconds: float = 0.0) -> subprocess.Popen[bytes]:
+    """The process of rank 0, in a job whose launcher has a process id."""
+    job = folder / "job"
+    job.mkdir()
+    (job / LAUNCHER).write_text(str(launcher))
+    return subprocess.Popen(
+        [sys.executable, "-c", COMMAND, str(folder / "begun"), str(seconds)],
+        env={**os.environ, FOLDER: str(job), "TORCHELASTIC_RUN_ID": "1", "LOCAL_RANK": "0"},
+    )
+
+
+def code_left(folder: Path) -> object:
+    return json.loads((folder / "job" / "rank-0.json").read_text())["code"]
+
+
+@needs("signals")
+def test_it_leaves_its_exit_code(tmp_path: Path) -> None:
+    assert started(tmp_path, os.getpid()).wait(30) == 5
+    assert code_left(tmp_path) == 5
+
+
+@needs("signals")
+def test_a_signal_while_libraries_load_is_a_stop(tmp_path: Path) -> None:
+    process = started(tmp_path, os.getpid(), 60.0)
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "begun").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(30) == 75
+    assert code_left(tmp_path) == 75
+
+
+@needs("signals")
+def test_it_does_not_begin_without_its_launcher(tmp_path: Path) -> None:
+    assert started(tmp_path, 1 << 22).wait(30) == 75
+    assert not (tmp_path / "begun").exists()
+    assert not (tmp_path / "job").exists(), "no one else clears it away"
