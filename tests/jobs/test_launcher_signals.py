@@ -22,10 +22,8 @@ def test_any_sequence_of_signals_is_passed_on_once(seed: int) -> None:
     names = ["SIGTERM", "SIGUSR1", "SIGUSR2", "SIGINT", "SIGQUIT", "SIGXCPU"]
     numbers = [getattr(signal, draw.choice(names)) for _time in range(draw.randint(1, 12))]
     passed: list[int] = []
-    at_once: list[None] = []
-    with LauncherSignals(
-        pass_on=passed.append, end_at_once=lambda: at_once.append(None)
-    ) as signals:
+    at_once: list[bool] = []
+    with LauncherSignals(pass_on=passed.append, end_at_once=at_once.append) as signals:
         for number in numbers:
             os.kill(os.getpid(), number)
     first = signal.SIGINT if numbers[0] == signal.SIGINT else signal.SIGTERM
@@ -36,14 +34,14 @@ def test_any_sequence_of_signals_is_passed_on_once(seed: int) -> None:
 @needs("signals")
 def test_a_second_ctrl_c_at_a_terminal_ends_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launcher_signals, "_is_at_terminal", lambda: True)
-    at_once: list[None] = []
-    with LauncherSignals(pass_on=lambda _n: None, end_at_once=lambda: at_once.append(None)):
+    at_once: list[bool] = []
+    with LauncherSignals(pass_on=lambda _n: None, end_at_once=at_once.append):
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         assert not at_once, "one that arrived twice"
         time.sleep(0.35)
         os.kill(os.getpid(), signal.SIGINT)
-        assert at_once
+        assert at_once == [False]
 
 
 BLOCKED = """
@@ -51,7 +49,7 @@ import ctypes, os, pathlib, sys
 from tunesmith.jobs import launcher_signals
 launcher_signals._NOTICED_WITHIN_SECONDS = 0.2
 signals = launcher_signals.LauncherSignals(
-    pass_on=lambda number: None, end_at_once=lambda: os._exit(signals.requested)
+    pass_on=lambda number: None, end_at_once=lambda save: os._exit(signals.requested)
 )
 with signals:
     pathlib.Path(sys.argv[1]).touch()

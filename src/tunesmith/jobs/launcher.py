@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
@@ -59,6 +60,8 @@ def launch(words: Sequence[str], *, debug: bool = False) -> tuple[int, tuple[Pro
     try:
         with LauncherSignals(pass_on=job.pass_on, end_at_once=job.end_at_once) as job.signals:
             return job.run(words)
+    except _Requested:  # just as all was over, or before anything began
+        return job.signals.requested or Interrupted.exit_code, ()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -73,7 +76,7 @@ class _Job:
         self._debug = debug
         self._count = 0
         self._grace = float(_GRACE_SECONDS)
-        self._agent_runs = False
+        self._is_over = False
 
     def run(self, words: Sequence[str]) -> tuple[int, tuple[Problem, ...]]:
         """Start the processes, wait for them, and return what `launch` does."""
@@ -83,12 +86,11 @@ class _Job:
             options = _read(words)
             self._prepare(options)
             seen = self._run_agent(options)
-        except _Requested:  # before there was any process
+        except _Requested:
             seen = {}
-        finally:
-            logging.disable(logging.NOTSET)
+        self._is_over = True
+        logging.disable(logging.NOTSET)
         end_processes(self._pids(), grace=self._grace)  # none, unless the agent was interrupted
-        self.signals.no_longer()
         processes = read(self._folder, seen, self._count)
         code, cause = job_code(processes, requested=self.signals.requested)
         if self.signals.requested is not None and code == 0 and not self._count:
@@ -118,45 +120,37 @@ class _Job:
 
     def _run_agent(self, options: Namespace) -> Mapping[int, int]:
         """Run torchrun; return the exit codes that it saw, by local rank."""
-        from torch.distributed.elastic.multiprocessing import SignalException
         from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
         from torch.distributed.run import run
 
+        if self.signals.requested is not None:  # and a library took the exception for its own
+            raise _Requested
         try:
-            self._agent_runs = True
-            self._raise_if_requested()
             run(options)  # type: ignore[no-untyped-call]
         except ChildFailedError as error:
             return {failed.local_rank: failed.exitcode for failed in error.failures.values()}
-        except SignalException:
-            return {}
         except (OSError, RuntimeError, ValueError) as error:  # of the rendezvous
-            if self.signals.requested is not None:
-                return {}
             if self._debug:
                 raise
             raise ResourceError(_not_started(error)) from error
-        finally:
-            self._agent_runs = False
         return dict.fromkeys(range(self._count), 0)
-
-    def _raise_if_requested(self) -> None:
-        if self.signals.requested is not None:
-            raise _Requested
 
     def pass_on(self, number: int) -> None:
         """Let torchrun pass a signal on to its processes, and wait for them."""
-        if not self._agent_runs:
+        if self._is_over:
+            return
+        if "torch.distributed.run" not in sys.modules:  # there are no processes yet
             raise _Requested
         from torch.distributed.elastic.multiprocessing import SignalException
 
-        number = signal.Signals(number)
-        raise SignalException("", number)
+        class Stopped(SignalException, _Requested):
+            """What torchrun expects of a handler."""
 
-    def end_at_once(self) -> NoReturn:
-        """Kill the processes, and end the launcher."""
-        by_hand = self._agent_runs and self.signals.requested == 128 + signal.SIGINT
-        end_processes(self._pids(), grace=0.0 if by_hand else self._grace)
+        raise Stopped("", signal.Signals(number))
+
+    def end_at_once(self, save: bool) -> NoReturn:
+        """End the processes, and the launcher without returning to what it does."""
+        end_processes(self._pids(), grace=self._grace if save else 0.0)
         shutil.rmtree(self._folder, ignore_errors=True)
         os._exit(self.signals.requested or Interrupted.exit_code)
 
@@ -165,8 +159,8 @@ class _Job:
         return [one.pid for one in ended if one.pid is not None]
 
 
-class _Requested(Exception):
-    """A signal arrived before torchrun ran."""
+class _Requested(BaseException):
+    """A signal arrived; libraries that catch every `Exception` let it pass."""
 
 
 class _KeptEnvironment:

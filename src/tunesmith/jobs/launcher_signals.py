@@ -28,8 +28,6 @@ _APART_AT_TERMINAL_SECONDS = 0.3
 _NOTICED_WITHIN_SECONDS = 5.0
 """Python runs handlers between two of its instructions; calls into torch may last for minutes."""
 
-Action = Callable[[], None]
-
 
 class LauncherSignals:
     """Listens for signals while it is entered.
@@ -38,14 +36,16 @@ class LauncherSignals:
         requested: the exit code of the stop that was requested; None until then.
     """
 
-    def __init__(self, *, pass_on: Callable[[int], None], end_at_once: Action) -> None:
+    def __init__(
+        self, *, pass_on: Callable[[int], None], end_at_once: Callable[[bool], None]
+    ) -> None:
         """Say what is done.
 
         Args:
             pass_on: called in the main thread with the first signal, SIGTERM or SIGINT; it may
                 raise, which interrupts what the launcher does.
-            end_at_once: called when there is no time to save: from the main thread after a second
-                Ctrl-C, and from another one if the main thread does not notice a signal.
+            end_at_once: called with False, not to save, from the main thread after a second Ctrl-C;
+                with True from another thread if the main thread does not notice a signal.
         """
         self.requested: int | None = None
         self._pass_on = pass_on
@@ -73,10 +73,6 @@ class LauncherSignals:
             signal.signal(number, handler)
         self._sender.close()
 
-    def no_longer(self) -> None:
-        """From here on a signal changes nothing: all processes have ended."""
-        self._is_over = True
-
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self._is_noticed = True
         if self._is_over:
@@ -86,7 +82,7 @@ class LauncherSignals:
             before, self._interrupted_at = self._interrupted_at, time.monotonic()
             apart = _APART_AT_TERMINAL_SECONDS if _is_at_terminal() else _APART_SECONDS
             if before is not None and self._interrupted_at - before >= apart:
-                self._end_at_once()
+                self._end_at_once(False)
                 return
             self.requested = self.requested or BY_KEYBOARD
         else:
@@ -107,7 +103,7 @@ class LauncherSignals:
                 if not (self._is_noticed or self._is_over):
                     is_keyboard = set(numbers) == {signal.SIGINT}
                     self.requested = BY_KEYBOARD if is_keyboard else AGAIN
-                    self._end_at_once()
+                    self._end_at_once(True)
 
 
 def _is_at_terminal() -> bool:
