@@ -5,12 +5,13 @@ import random
 import signal
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
 from tests.capabilities import needs
 from tests.runs.children import in_child
-from tunesmith.errors import Interrupted
+from tunesmith.errors import Interrupted, ModelError
 from tunesmith.runs.signals import StopRequest
 
 
@@ -20,6 +21,23 @@ def test_outside_steps_it_stops_at_once() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         raise AssertionError("not stopped")
     assert caught.value.exit_code == 75
+
+
+@needs("signals")
+def test_code_around_may_take_it_for_an_error_of_its_own() -> None:
+    with pytest.raises(Interrupted), StopRequest():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except Exception as error:
+            raise ModelError.of("M102", "no model can be built") from error
+
+
+@needs("signals")
+def test_an_error_after_it_stays_an_error() -> None:
+    with pytest.raises(ModelError), StopRequest():
+        with suppress(Exception):
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise ModelError.of("M102", "no model can be built")
 
 
 @needs("signals")

@@ -45,6 +45,7 @@ class StopRequest:
     def __init__(self) -> None:
         self.signal: int | None = None
         self._interrupted_at: float | None = None
+        self._raised: Interrupted | None = None
         self._is_deferred = False
         self._before: dict[int, Any] = {}
 
@@ -63,9 +64,14 @@ class StopRequest:
                 self._before[number] = signal.signal(number, self._handle)
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        is_stop = error is None or isinstance(error, Interrupted)
+        if not is_stop and self._raised is not None and self._raised in _causes(error):
+            raise self.interruption(None) from error  # code around took it for an error of its own
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
@@ -102,7 +108,17 @@ class StopRequest:
         if is_first or self.signal == signal.SIGINT:
             self.signal = number
         if is_first and not self._is_deferred:
-            raise self.interruption(None)
+            self._raised = self.interruption(None)
+            raise self._raised
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, what it was raised from or during, and so on."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        yield error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
 
 
 def _seconds_apart() -> float:
