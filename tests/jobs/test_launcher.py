@@ -24,8 +24,8 @@ from tunesmith.runs.folder import RunFolder
 from tunesmith.storage.lock import hold
 
 SETTINGS = (
-    "train.log_every=1", "train.epochs=8", "train.learning_rate=1e-3", "train.engine=exact",
-    "train.evaluate_every=6 steps", "train.save_every=100 steps", "train.select_by=null",
+    "train.log_every=1", "train.epochs=40", "train.learning_rate=1e-3", "train.engine=exact",
+    "train.evaluate_every=60 steps", "train.save_every=1000 steps", "train.select_by=null",
     "train.micro_batch_size=4", "data.validation=21%", "train.preflight=false",
 )  # fmt: skip
 STEPS_BEFORE = 3
