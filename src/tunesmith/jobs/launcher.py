@@ -26,6 +26,7 @@ from tunesmith.errors import (
     Severity,
     TunesmithError,
 )
+from tunesmith.i18n import current_language
 from tunesmith.i18n import gettext as _
 from tunesmith.jobs.exit_codes import Ended, job_code, read
 from tunesmith.jobs.launcher_signals import LauncherSignals, end_processes
@@ -101,7 +102,7 @@ class _Job:
         """Set what the processes inherit."""
         from torch.distributed.run import config_from_args
 
-        os.environ[FOLDER] = str(self._folder)
+        os.environ |= {FOLDER: str(self._folder), "TUNESMITH_LANG": current_language()}
         (self._folder / LAUNCHER).write_text(str(os.getpid()), encoding="ascii", newline="\n")
         options.log_dir = options.log_dir or str(self._folder / "logs")
         options.shutdown_timeout = _grace(options.shutdown_timeout)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tunesmith.api.display.terminal import Terminal
-from tunesmith.cli.options import examples
+from tunesmith.cli.options import common, examples
 from tunesmith.i18n import gettext as _
 
 __all__ = ["command"]
@@ -27,11 +27,13 @@ __all__ = ["command"]
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED)
-def command(arguments: tuple[str, ...]) -> int:
+@common
+def command(terminal: Terminal, arguments: tuple[str, ...]) -> int:
     """Start the processes, and end with the code that they ended with."""
     from tunesmith.jobs.launcher import launch
 
-    terminal = Terminal("--json" in arguments, is_quiet=bool({"-q", "--quiet"} & {*arguments}))
-    code, problems = launch(arguments, debug="--debug" in arguments)
-    terminal.problems(problems)
+    flags = [("--json", terminal.as_json), ("--quiet", terminal.is_quiet)]
+    words = [*(flag for flag, is_set in flags if is_set), *arguments]  # for each process, too
+    code, problems = launch(words, debug="--debug" in click.get_current_context().obj)
+    Terminal("--json" in words, is_quiet=terminal.is_quiet).problems(problems)
     return code
