@@ -69,6 +69,14 @@ def test_without_validation_rows_little_can_be_said() -> None:
     assert str(result.change) == "data.validation: 10%"
 
 
+def test_without_evaluations_during_training_neither() -> None:
+    curves = replace(planted(falling(0.7, 0.1, 4), None), validation_rows=200)
+    result = first(curves)
+    assert (result.diagnosis, result.confidence) == (Diagnosis.HEALTHY, None)
+    assert "without evaluations" in result.evidence
+    assert str(result.change) == f"train.evaluate_every: {curves.total_steps // 5} steps"
+
+
 def test_the_course_of_a_loss_that_says_nothing() -> None:
     """From where to where, and the lowest value only if it is another one."""
     level = falling(0.69, 0.69, 1)

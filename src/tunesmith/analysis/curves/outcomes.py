@@ -118,16 +118,24 @@ def _beginning(curves: Curves) -> float:
     return float(losses[0] if len(losses) else curves.validation[0])
 
 
-def healthy(curves: Curves, _settings: TrainSettings) -> Assessment:
+def healthy(curves: Curves, settings: TrainSettings) -> Assessment:
     """Nothing that chance does not explain."""
-    if not len(curves.validation):
-        windows = curves.windows
-        evidence = _(
+    if len(curves.validation):
+        return Assessment(Diagnosis.HEALTHY, None, _course(curves))
+    evidence = (
+        _(
+            "the training loss went from {first:.3g} to {last:.3g}; without evaluations during "
+            "training that is all there is to see"
+        )
+        if curves.validation_rows
+        else _(
             "the training loss went from {first:.3g} to {last:.3g}; without validation rows that "
             "is all there is to see"
-        ).format(first=windows.losses[0], last=windows.losses[-1])
-        return Assessment(Diagnosis.HEALTHY, None, evidence, Change("data.validation", "10%"))
-    return Assessment(Diagnosis.HEALTHY, None, _course(curves))
+        )
+    )
+    losses = curves.windows.losses
+    evidence = evidence.format(first=losses[0], last=losses[-1])
+    return Assessment(Diagnosis.HEALTHY, None, evidence, _see_more(curves, settings))
 
 
 def _course(curves: Curves) -> str:
