@@ -1,4 +1,4 @@
-"""A process as a launcher starts it, with small commands in the place of a training."""
+"""A process as a launcher or a scheduler starts it, with small commands in place of a training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.capabilities import needs
+from tunesmith.jobs import worker
 from tunesmith.jobs.worker import FOLDER, LAUNCHER
 
 COMMAND = """
@@ -61,3 +64,23 @@ def test_it_does_not_begin_without_its_launcher(tmp_path: Path) -> None:
     assert started(tmp_path, 1 << 22).wait(30) == 75
     assert not (tmp_path / "begun").exists()
     assert not (tmp_path / "job").exists(), "no one else clears it away"
+
+
+@needs("signals")
+def test_a_signal_to_a_process_without_a_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a scheduler sends it: `train` ends with 75, also as process 1; others end as ever."""
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    handled: dict[int, object] = {}
+    monkeypatch.setattr(signal, "getsignal", lambda _number: signal.SIG_DFL)
+    monkeypatch.setattr(signal, "signal", handled.__setitem__)
+    monkeypatch.setattr(sys, "argv", ["tunesmith", "predict"])
+    worker.begin()
+    assert handled == {}
+    monkeypatch.setattr(sys, "argv", ["tunesmith", "--json", "train", "recipe.yaml"])
+    worker.begin()
+    assert {signal.SIGTERM, signal.SIGUSR1, signal.SIGINT} <= handled.keys()
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        handled[number](number, None)  # type: ignore[operator]
+    assert ended == [75, 130]

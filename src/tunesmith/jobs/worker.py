@@ -1,7 +1,8 @@
-"""What a process that a launcher started does before and after its command.
+"""What a process of a job does before and after its command.
 
-Before: it ends when the launcher is gone, and a signal that arrives while libraries load ends it
-with the code for "stopped". After: it leaves its exit code, if `tunesmith launch` started it.
+Before: it ends when the launcher that started it is gone, and a signal that arrives while libraries
+load ends it with the code for "stopped". After: it leaves its exit code, if `tunesmith launch`
+started it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 from types import FrameType
 
@@ -27,9 +29,11 @@ _job: list[tuple[Path, int]] = []
 
 
 def begin() -> None:
-    """Prepare this process, if a launcher started it; before anything is loaded."""
+    """Prepare this process, if it trains; before anything is loaded."""
     folder = os.environ.pop(FOLDER, None)  # processes that this one starts are not of the job
     if not is_launched():
+        if "train" in sys.argv:  # process 1 of a container would ignore what it does not handle
+            _stop_early()
         return
     if folder is None:
         _stop_early()
