@@ -20,6 +20,8 @@ from pathlib import Path
 import pytest
 
 from tests.capabilities import needs
+from tunesmith.errors import RecipeError
+from tunesmith.jobs.launcher import launch
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage.lock import hold
 
@@ -198,3 +200,49 @@ def test_any_end_leaves_a_run_that_continues(fault: str, undisturbed: Launched) 
     name = fault.replace(" ", "-").replace(",", "")
     job = Launched(undisturbed.folder.parent / name, undisturbed.data, undisturbed.model)
     check(fault, job, undisturbed)
+
+
+@needs("signals")
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+@pytest.mark.parametrize("seconds", [0.7, 1.5, 2.5, 3.5, 4.5, 5.5])
+def test_a_stop_before_the_first_step(seconds: float, undisturbed: Launched) -> None:
+    """While libraries load, the processes meet, the data is read and the model is built."""
+    name = f"after-{seconds}"
+    job = Launched(undisturbed.folder.parent / name, undisturbed.data, undisturbed.model)
+    launcher = job.start()
+    time.sleep(seconds)
+    ranks = processes_of(launcher)
+    to_all(TERM, TERM)(launcher.pid, ranks)
+    _out, err = launcher.communicate(timeout=60)
+    assert launcher.returncode == 75, err
+    assert ended(ranks), "a process lives on"
+    assert "Traceback" not in err, err
+    assert not list((job.folder / "tmp").iterdir())
+    assert len(job.checkpoints()) <= 1
+
+
+def test_an_error_is_reported_once(tmp_path: Path) -> None:
+    job = Launched(tmp_path, tmp_path / "missing.csv", tmp_path / "missing")
+    launcher = job.start()
+    out, err = launcher.communicate(timeout=120)
+    assert launcher.returncode == 2, err
+    assert (out + err).count("M107") == 1, out + err
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--nonsense", "train", "x.csv"], "--nonsense"),
+        (["--nproc-per-node", "many", "train", "x.csv"], "many"),
+        (["--standalone", "predict", "run", "a text"], "predict"),
+        (["-m", "train", "x.csv"], "--module"),
+        (["--standalone"], "training_script"),
+    ],
+)
+def test_wrong_usage(words: list[str], said: str) -> None:
+    with pytest.raises(RecipeError, match="R193") as caught:
+        launch(words)
+    assert said in str(caught.value)
+    assert caught.value.exit_code == 2

@@ -25,11 +25,13 @@ from tests.runs.children import ended, in_child, start_pair, train
 from tunesmith.runs.folder import RunFolder
 
 LAUNCHERS = {
-    "torchrun": ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"],
+    "launch": ["-m", "tunesmith.launch", "--standalone", "--nproc-per-node", "2"],
+    "torchrun": ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+                 "-m", "tunesmith"],
     # on a CPU `accelerate launch --cpu` wants MPI; this is its launcher for several processes
     "accelerate": ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
                    "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
-                   "--main_process_port", "0", "-m"],
+                   "--main_process_port", "0", "-m", "tunesmith"],
 }  # fmt: skip
 SETTINGS: dict[str, object] = {
     "train.log_every": 1,
@@ -61,7 +63,7 @@ def launched(launcher: Sequence[str], data: Path, model: Path, out: Path) -> Run
     settings = [f"{key}={value}" for key, value in SETTINGS.items()]
     flags = [part for written in settings for part in ("--set", written)]
     done = subprocess.run(
-        [sys.executable, *launcher, "tunesmith", "train", str(data), "--model", str(model),
+        [sys.executable, *launcher, "train", str(data), "--model", str(model),
          "--out", str(out), "--json", "--set", "train.micro_batch_size=4", *flags],
         capture_output=True,
         text=True,
@@ -104,7 +106,12 @@ def check_equal(one: RunFolder, two: RunFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    "launcher", ["torchrun", pytest.param("accelerate", marks=pytest.mark.slow)]
+    "launcher",
+    [
+        "launch",
+        pytest.param("torchrun", marks=pytest.mark.slow),
+        pytest.param("accelerate", marks=pytest.mark.slow),
+    ],
 )
 def test_a_launcher_starts_one_job(
     launcher: str, tickets: Path, tiny_bert: Path, tmp_path: Path

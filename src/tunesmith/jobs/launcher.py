@@ -59,11 +59,15 @@ def launch(words: Sequence[str], *, debug: bool = False) -> tuple[int, tuple[Pro
     folder = Path(tempfile.mkdtemp(prefix="tunesmith-job-"))
     job = _Job(folder, debug=debug)
     try:
-        with LauncherSignals(pass_on=job.pass_on, end_at_once=job.end_at_once) as job.signals:
+        with (
+            _KeptEnvironment(),
+            LauncherSignals(pass_on=job.pass_on, end_at_once=job.end_at_once) as job.signals,
+        ):
             return job.run(words)
     except _Requested:  # just as all was over, or before anything began
         return job.signals.requested or Interrupted.exit_code, ()
     finally:
+        logging.disable(logging.NOTSET)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -83,6 +87,7 @@ class _Job:
         """Start the processes, wait for them, and return what `launch` does."""
         if not self._debug:
             logging.disable(logging.CRITICAL)
+            _load_torch_quietly()
         try:
             options = _read(words)
             self._prepare(options)
@@ -90,7 +95,6 @@ class _Job:
         except _Requested:
             seen = {}
         self._is_over = True
-        logging.disable(logging.NOTSET)
         end_processes(self._pids(), grace=self._grace)  # none, unless the agent was interrupted
         processes = read(self._folder, seen, self._count)
         code, cause = job_code(processes, requested=self.signals.requested)
@@ -165,7 +169,7 @@ class _Requested(BaseException):
 
 
 class _KeptEnvironment:
-    """Undo what torchrun sets in the environment when it reads its options."""
+    """Put the environment of this process back afterwards."""
 
     def __enter__(self) -> None:
         self._before = dict(os.environ)
@@ -173,6 +177,19 @@ class _KeptEnvironment:
     def __exit__(self, *exception: object) -> None:
         for name in set(os.environ) - set(self._before):
             del os.environ[name]
+        os.environ.update(self._before)
+
+
+def _load_torch_quietly() -> None:
+    """Keep what torch writes from C++ off the terminal, here but not in the processes."""
+    name = "TORCH_CPP_LOG_LEVEL"
+    if name in os.environ:
+        return
+    os.environ[name] = "ERROR"
+    try:
+        import torch  # noqa: F401 - it reads the variable
+    finally:
+        del os.environ[name]
 
 
 def _read(words: Sequence[str]) -> Namespace:
