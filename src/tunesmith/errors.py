@@ -30,6 +30,7 @@ __all__ = [
     "IntegrityError",
     "Interrupted",
     "ModelError",
+    "PeerError",
     "Place",
     "Problem",
     "RecipeError",
@@ -248,3 +249,15 @@ class Interrupted(TunesmithError):
         super().__init__(problems)
         if by_keyboard:
             self.exit_code = 130
+
+
+class PeerError(TunesmithError):
+    """Another process of the job failed, with its exit code; 75 if it ended without a message."""
+
+    exit_code = 75
+
+    def __init__(
+        self, problems: Problem | Iterable[Problem], *, exit_code: int = exit_code
+    ) -> None:
+        super().__init__(problems)
+        self.exit_code = exit_code

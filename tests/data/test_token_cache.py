@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.capabilities import needs
+from tests.runs.children import ended, fork_context
 from tunesmith.data.encoded import Encoded, Prepared, Ragged, hold_in_memory
 from tunesmith.data.readers.memory import Memory
 from tunesmith.data.rows import Row
@@ -352,3 +354,78 @@ def test_what_was_read_is_released_and_can_be_read_again(tmp_path: Path) -> None
     held = hold_in_memory(encode([Row(0, {"text": "abc"})]))
     held.release()
     assert held.sequence("input_ids", 0).tolist() == [ord(c) for c in "abc"]
+
+
+def prepare_on_another_machine(
+    name: str, cache: Path, together: Any, *, has_claims: bool, seconds: float
+) -> None:
+    """As on a machine of that name, where locks are those of each machine alone."""
+    from tunesmith.storage import lock, operating_system
+
+    operating_system.lock_file = lambda _descriptor: True
+    operating_system.own_number.__globals__["_machine_number"] = lambda: len(name)
+    lock.socket.gethostname = lambda: name
+    lock.boot_id = lambda: name
+    if not has_claims:  # as if each took the other for dead
+        lock._take_lease = lambda _path: lambda: None
+
+    waited: list[bool] = []
+
+    def encode_slowly(rows: Sequence[Row]) -> Encoded:
+        if rows:
+            with (cache / "writers.txt").open("a") as file:
+                file.write(f"{name}\n")
+            if not has_claims and not waited:
+                waited.append(True)
+                together.wait(60)
+            time.sleep(seconds)
+        return encode(rows)
+
+    together.wait(60)
+    done = prepared(["abc", "de", "f"], cache, encode=encode_slowly)
+    assert [done.sequence("input_ids", i).tolist() for i in range(3)] == [
+        [97, 98, 99], [100, 101], [102]
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("has_claims", [True, False])
+def test_two_machines_share_a_cache(has_claims: bool, tmp_path: Path) -> None:
+    """One writes and the other waits; if both write, neither damages what the other commits."""
+    context = fork_context()
+    together = context.Barrier(2)
+    pair = [
+        context.Process(  # type: ignore[attr-defined]
+            target=prepare_on_another_machine,
+            args=(name, tmp_path, together),
+            kwargs={"has_claims": has_claims, "seconds": 0.2},
+        )
+        for name in ("one", "three")
+    ]
+    for child in pair:
+        child.start()
+    assert ended(pair) == [0, 0]
+    writers = (tmp_path / "writers.txt").read_text().split()
+    # of two at once, one may have cleared away what the other had begun, which begins again
+    assert len(writers) == 1 if has_claims else len(set(writers)) == 2
+    home = tmp_path / "prepared"
+    (made,) = [path for path in home.iterdir() if path.name[0] != "."]
+    assert atomic.damage(made) is None
+    assert not [path.name for path in home.iterdir() if atomic.is_leftover(path.name)]
+    assert not (home / ".claim.json").exists()
+
+
+def test_a_claim_of_a_machine_that_is_gone_expires(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "_known", set())
+    notices.take()
+    home = tmp_path / "prepared"
+    home.mkdir()
+    claim = home / ".claim.json"
+    claim.write_text(json.dumps({"pid": 1, "host": "gone", "boot": "x", "since": "then"}))
+    apart = prepared(["abc"], tmp_path, wait_seconds=0.0)
+    assert not (home / apart.key).exists(), "it may still be written"
+    assert [problem.code for problem in notices.take()] == ["C128"]
+    os.utime(claim, (time.time() - 200,) * 2)
+    made = prepared(["abc"], tmp_path, wait_seconds=0.0)
+    assert (home / made.key).is_dir()

@@ -128,12 +128,19 @@ def in_child(
 
 def start_pair(target: Callable[..., None], *arguments: object) -> list[BaseProcess]:
     """Two processes of one job, with the environment that torchrun gives its workers."""
+    return start_each(target, arguments, arguments)
+
+
+def start_each(
+    target: Callable[..., None], first: tuple[object, ...], second: tuple[object, ...]
+) -> list[BaseProcess]:
+    """The same, each with arguments of its own, as on two machines."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     pair: list[BaseProcess] = [
         fork_context().Process(target=_as_worker, args=(rank, port, target, arguments))
-        for rank in range(2)
+        for rank, arguments in enumerate((first, second))
     ]
     for child in pair:
         child.start()

@@ -16,6 +16,7 @@ from tunesmith.runs.dry_run import Estimate, _saves, _scratch_folder, estimate
 from tunesmith.runs.prepare import PreparedRun, prepare_run
 from tunesmith.runs.signals import StopRequest
 from tunesmith.storage import lock
+from tunesmith.storage.operating_system import own_number
 from tunesmith.training.plan import Plan, make_plan
 
 SETTINGS: dict[str, Any] = {
@@ -120,7 +121,7 @@ def test_what_a_killed_dry_run_left_is_deleted_by_the_next(tmp_path: Path) -> No
     with lock.hold(tmp_path / ".tmp-dry-run-12"):
         os.utime(tmp_path / ".tmp-dry-run-12", (0, 0))
         with _scratch_folder(tmp_path) as folder:
-            assert folder.name == f".tmp-dry-run-{os.getpid()}"
+            assert folder.name == f".tmp-dry-run-{own_number()}"
             with pytest.raises(FolderInUseError), lock.hold(folder):
                 pass
         assert sorted(path.name for path in tmp_path.iterdir()) == [

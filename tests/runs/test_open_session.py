@@ -171,13 +171,15 @@ def test_another_runs_checkpoint_is_refused_whatever_its_shapes(
     foreign = first.run.checkpoints / "step-00000001"
     shutil.copytree(saved(other, 1), foreign)
     with pytest.raises(IntegrityError, match="C109"):
-        discard_damaged_best(again)
+        discard_damaged_best(again, again.progress)
     shutil.move(saved(other, 4), first.run.checkpoints / "step-00000005")
     with pytest.raises(IntegrityError, match=r"C102 .*it holds step 4"):
         check_saved(again, first.run.checkpoints / "step-00000005")
     again.progress.best_step, again.progress.best_value = 5, 0.5
     again.take_warnings()
-    discard_damaged_best(again)  # one that cannot be chosen does not end the run for ever
+    discard_damaged_best(
+        again, again.progress
+    )  # one that cannot be chosen does not end the run for ever
     assert (again.progress.best_step, again.progress.best_value) == (0, None)
     (problem,) = again.take_warnings()
     assert problem.code == "C101" and "it holds step 4" in problem.message
@@ -280,7 +282,7 @@ def test_a_best_of_this_step_or_of_none_needs_no_checkpoint(
     made.progress.step, made.progress.best_value = 3, 0.5
     for best, remaining in ((0, (0, 0.5)), (3, (3, 0.5)), (2, (0, None))):
         made.progress.best_step = best
-        discard_damaged_best(made)
+        discard_damaged_best(made, made.progress)
         assert (made.progress.best_step, made.progress.best_value) == remaining
     assert [problem.code for problem in made.take_warnings()] == ["C101"]
 

@@ -13,6 +13,7 @@ import pytest
 from tests.capabilities import needs
 from tunesmith.errors import RecipeError, ResourceError
 from tunesmith.storage import atomic, notices
+from tunesmith.storage.operating_system import own_number
 
 
 def write_two_files(folder: Path) -> None:
@@ -404,7 +405,7 @@ def test_missing_parents_are_made_and_the_parent_is_synced_after_the_rename(
     monkeypatch.setattr(os, "rename", rename)
     monkeypatch.setattr(os, "replace", replace)
     parent = tmp_path / "one" / "two"
-    unfinished = f".tmp-done-{os.getpid()}"
+    unfinished = f".tmp-done-{own_number()}"
     with atomic.publish(parent / "done") as folder:
         (folder / "a").write_text("x")
     assert calls == [
@@ -413,7 +414,11 @@ def test_missing_parents_are_made_and_the_parent_is_synced_after_the_rename(
     ]  # fmt: skip
     calls.clear()
     atomic.write_file(tmp_path / "three" / "four" / "file", "x")
-    assert calls == [("sync", f".tmp-file-{os.getpid()}"), ("rename", "file"), ("sync", "four")]
+    assert calls == [
+        ("sync", f".tmp-file-{own_number()}"),
+        ("rename", "file"),
+        ("sync", "four"),
+    ]
     calls.clear()
     atomic.set_aside(parent / "done")
     assert [kind for kind, _name in calls] == ["rename", "sync"]
@@ -551,15 +556,15 @@ def test_names_of_unfinished_work_and_of_evidence_are_known() -> None:
 
 def test_what_an_earlier_process_of_this_number_left_is_not_published(tmp_path: Path) -> None:
     for name in ("done", "trial"):
-        (tmp_path / f".tmp-{name}-{os.getpid()}").mkdir()
-        (tmp_path / f".tmp-{name}-{os.getpid()}" / "old").write_text("x")
+        (tmp_path / f".tmp-{name}-{own_number()}").mkdir()
+        (tmp_path / f".tmp-{name}-{own_number()}" / "old").write_text("x")
     with atomic.publish(tmp_path / "done") as folder:
         (folder / "new").write_text("y")
     assert {path.name for path in (tmp_path / "done").iterdir()} == {"new", atomic.MANIFEST}
     with atomic.scratch(tmp_path, "trial") as folder:
         assert list(folder.iterdir()) == []
-    (tmp_path / f".trash-done-{os.getpid()}").mkdir()
-    (tmp_path / f".trash-done-{os.getpid()}" / "old").write_text("x")
+    (tmp_path / f".trash-done-{own_number()}").mkdir()
+    (tmp_path / f".trash-done-{own_number()}" / "old").write_text("x")
     atomic.discard(tmp_path / "done")
     assert list(tmp_path.iterdir()) == []
 

@@ -18,7 +18,7 @@ from tunesmith.errors import FolderInUseError, Problem, ResourceError, Severity
 from tunesmith.storage import lock, notices, operating_system
 from tunesmith.storage.lock import HOLDER, LOCK, hold
 
-HERE = {"host": socket.gethostname(), "boot": lock._boot_id()}
+HERE = {"host": socket.gethostname(), "boot": lock.boot_id()}
 NOBODY = 2**22 + 1
 """More than the highest process id of Linux."""
 
@@ -239,7 +239,7 @@ STALE = 90.0
     ("facts", "is_held"),
     [
         ({"pid": os.getpid()}, True),
-        ({"pid": os.getpid(), "started": lock._start_of(os.getpid()), "age": 1e6}, True),
+        ({"pid": os.getpid(), "started": lock.start_of(os.getpid()), "age": 1e6}, True),
         ({"pid": os.getpid(), "started": "1"}, False),  # the number was given again
         ({"pid": NOBODY}, False),
         ({"pid": 1, "age": 1e6}, True),  # of another user
@@ -312,14 +312,14 @@ def test_a_lease_is_renewed_while_it_is_held(
 
 @needs("/proc")
 def test_a_process_that_is_gone_is_gone() -> None:
-    assert lock._runs(os.getpid(), None)
-    assert lock._runs(os.getpid(), lock._start_of(os.getpid()))
-    assert not lock._runs(os.getpid(), "0")
-    assert not lock._runs(NOBODY, None)
-    assert lock._start_of(NOBODY) is None
+    assert lock.process_runs(os.getpid(), None)
+    assert lock.process_runs(os.getpid(), lock.start_of(os.getpid()))
+    assert not lock.process_runs(os.getpid(), "0")
+    assert not lock.process_runs(NOBODY, None)
+    assert lock.start_of(NOBODY) is None
     after_name = Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(") ")[2].split()
     assert (
-        lock._start_of(os.getpid()) == after_name[22 - 3]
+        lock.start_of(os.getpid()) == after_name[22 - 3]
     )  # field 22 of proc(5); the third is first
 
 

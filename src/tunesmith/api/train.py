@@ -23,6 +23,7 @@ from tunesmith.runs.start import start as start_run
 from tunesmith.storage.disk import as_path
 from tunesmith.training.device import is_main_process, num_processes
 from tunesmith.training.events import Event, Warned
+from tunesmith.training.peers import joined
 
 if TYPE_CHECKING:
     from tunesmith.api.display.notebook import PythonDisplay
@@ -250,6 +251,24 @@ def _events(
     verbose: bool = False,
 ) -> Generator[Event, None, Run]:
     """Train one run, from the data to the report."""
+    with joined():  # before files that may be missing here alone
+        return (
+            yield from _run_of(
+                what, out, settings,
+                compute_metrics=compute_metrics, restart=restart, verbose=verbose,
+            )
+        )  # fmt: skip
+
+
+def _run_of(
+    what: object,
+    out: str | Path | None,
+    settings: Mapping[str, object],
+    *,
+    compute_metrics: ComputeMetrics | None,
+    restart: bool,
+    verbose: bool,
+) -> Generator[Event, None, Run]:
     settings = dict(settings)
     validation = settings.get("data.validation")
     if held_in_python := _is_held(validation):

@@ -15,7 +15,6 @@ import time
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,6 +26,7 @@ from tunesmith.data.rows import Row, Source
 from tunesmith.data.scan import verified_chunks
 from tunesmith.errors import (
     FolderInUseError,
+    Place,
     Problem,
     RecipeError,
     ResourceError,
@@ -118,33 +118,58 @@ def prepare(
     with ExitStack() as held:
         try:
             # others that want the same set wait and read it
-            held.enter_context(hold(home, wait_seconds=wait_seconds))
+            held.enter_context(hold(home, wait_seconds=wait_seconds, across_machines=True))
         except FolderInUseError as error:
-            return _prepare_apart(key, write, error.problems[0])
+            (problem,) = error.problems
+            return _prepare_apart(key, write, problem.message, problem.place)
         if os.path.lexists(target) and atomic.damage(target):
             atomic.set_aside(target)
         if not target.exists():
             atomic.sweep(home, _KEY)
             _remove_unused(home)
-            with atomic.publish(target) as unfinished:
-                write(unfinished)
+            if not _commit(target, write):
+                message = _("another machine uses the folder")
+                return _prepare_apart(key, write, message, Place(str(home)))
             _remove_beyond(home, limit, except_for=target)
         with suppress(OSError):
             os.utime(target)
         return _open(target, key)
 
 
-def _prepare_apart(key: str, write: Callable[[Path], None], problem: Problem) -> Prepared:
+def _commit(target: Path, write: Callable[[Path], None]) -> bool:
+    """Make a set, unless another machine, which took us for dead, cleared ours away.
+
+    If it has committed the same one meanwhile, that is used.
+
+    Raises:
+        ResourceError: the disk is full or cannot be written (C107).
+    """
+    try:
+        with atomic.publish(target) as unfinished:
+            write(unfinished)
+    except (OSError, ResourceError) as error:
+        if target.is_dir() and atomic.damage(target) is None:
+            return True
+        reason = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(reason, FileNotFoundError):
+            raise
+        return False
+    return True
+
+
+def _prepare_apart(
+    key: str, write: Callable[[Path], None], reason: str, place: Place | None
+) -> Prepared:
     """Prepare in a folder of this process alone, which goes as soon as the arrays are mapped.
 
     Where a mapped file cannot be deleted they are read into memory.
     """
     notices.notify_once(
         "cache",
-        replace(
-            problem,
-            code="C128",
-            message=_("the cache is not used: {reason}").format(reason=problem.message),
+        Problem(
+            "C128",
+            _("the cache is not used: {reason}").format(reason=reason),
+            place,
             fix=_("This run prepares its data for itself alone, and goes on."),
             severity=Severity.WARNING,
         ),

@@ -33,6 +33,7 @@ from tunesmith.training.events import StepDone
 from tunesmith.training.fast.graphs.engine import GraphedEngine
 from tunesmith.training.loop import train
 from tunesmith.training.memory import installed_bytes, peak_bytes
+from tunesmith.training.peers import current
 from tunesmith.training.plan import Plan, in_steps
 
 __all__ = ["Estimate", "estimate"]
@@ -302,6 +303,6 @@ def _time_saving(session: Session, saves: int) -> tuple[float, int]:
         seconds = time.perf_counter() - started
         size = sum(path.stat().st_size for path in saved.iterdir())
         weights = (saved / "model.safetensors").stat().st_size
-    session.accelerator.wait_for_everyone()
+    current().meet()
     retained = min(saves, session.job.recipe.train.keep_checkpoints)
     return seconds * (saves + weights / max(size, 1)), retained * size + weights

@@ -22,6 +22,7 @@ __all__ = [
     "MAY_CHANGE",
     "compare",
     "differences",
+    "disagreements",
     "hash_of",
     "lasting_settings",
     "machine_facts",
@@ -46,6 +47,7 @@ once: another value continues the same run."""
 
 _PARTS = (N_("recipe"), N_("data"), N_("tokenizer"), N_("model"))
 """The parts that decide the numbers. Others (versions, machine) decide their last bits."""
+_BITS = (N_("versions"), N_("machine"))
 
 _LIBRARIES = ("tunesmith", "torch", "transformers", "tokenizers", "accelerate", "datasets", "numpy")
 
@@ -115,6 +117,15 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, 
         if part in before and (lines := tuple(_lines(before[part], now.get(part), ""))):
             changed[part] = lines
     return changed
+
+
+def disagreements(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    """What differs between two processes of a job: `part name: ours → theirs` of each value."""
+    return [
+        f"{_(part)} {line}"
+        for part in (*_PARTS, *_BITS)
+        for line in _lines(ours.get(part), theirs.get(part), "")
+    ]
 
 
 def _lines(before: object, now: object, name: str) -> Iterator[str]:

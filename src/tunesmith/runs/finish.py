@@ -12,6 +12,7 @@ from tunesmith.metrics.headline import headline
 from tunesmith.metrics.scores import Scores
 from tunesmith.metrics.uncertainty import with_intervals
 from tunesmith.recipe import to_yaml
+from tunesmith.runs.agreement import agree_on_checkpoint, fetch_from_main
 from tunesmith.runs.baselines import BaselineScores, baseline_scores, needed_rows
 from tunesmith.runs.fingerprint import hash_of, versions
 from tunesmith.runs.model_card import CardFacts
@@ -23,6 +24,7 @@ from tunesmith.runs.public_names import public_name, with_public_names
 from tunesmith.runs.session import Session
 from tunesmith.training import checkpoint
 from tunesmith.training.events import Finished
+from tunesmith.training.peers import current
 
 __all__ = ["finish"]
 
@@ -85,7 +87,7 @@ def finish(session: Session, *, train_seconds: float, examples: int) -> Finished
             },
         )
         _write_model(session, finished, scores, simple)
-    session.accelerator.wait_for_everyone()
+    current().meet()
     return finished
 
 
@@ -99,10 +101,19 @@ def _rows_of(
 
 
 def _load_best(session: Session, best_step: int) -> None:
-    folder = session.run.checkpoints / f"step-{best_step:08d}"
-    check_saved(session, folder)
+    """Put the best weights into every process; process 0 has them on disk."""
+    home = session.run.checkpoints
+    folder = home / f"step-{best_step:08d}"
+
+    def best() -> checkpoint.Checkpoint:
+        check_saved(session, folder)
+        return checkpoint.read(folder)
+
+    chosen = agree_on_checkpoint(home, "best", best)
+    assert chosen is not None  # noqa: S101 - `best` returns one or raises
+    fetch = fetch_from_main(folder, chosen[1], session.accelerator)
     with session.engine.plain_model():
-        checkpoint.load_weights(folder, session.network)
+        checkpoint.load_weights(folder, session.network, fetch)
 
 
 def _write_model(

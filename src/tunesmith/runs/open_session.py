@@ -20,6 +20,7 @@ from tunesmith.errors import (
 )
 from tunesmith.i18n import gettext as _
 from tunesmith.models import freeze, try_model
+from tunesmith.runs.agreement import agree_on_checkpoint, fetch_from_main
 from tunesmith.runs.custom_metrics import ComputeMetrics
 from tunesmith.runs.fingerprint import compare, differences, machine_facts, refuse_foreign
 from tunesmith.runs.folder import RunFolder
@@ -32,6 +33,7 @@ from tunesmith.runs.start import write_inputs
 from tunesmith.storage import atomic
 from tunesmith.training import checkpoint
 from tunesmith.training.fast.kernels import compile_seconds
+from tunesmith.training.progress import Progress
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -70,7 +72,7 @@ def open_session(
             of another run (C109).
         ResourceError: disk (C107) or memory (M111) does not suffice.
     """
-    begun = has_begun(run)
+    begun = accelerator.is_main_process and has_begun(run)  # no other process reads its folder
     stored_plan, damage = read_plan(run) if begun else ({}, None)
     fingerprint = {**job.fingerprint, "machine": _machine(job, accelerator, precision)}
     data_warnings = _unique([*remembered_warnings(stored_plan), *job.warnings])
@@ -168,21 +170,25 @@ def _build_model(
 
 
 def _resume(session: Session) -> None:
-    """Continue from the newest whole checkpoint, if there is one."""
+    """Continue from the newest whole checkpoint of process 0, if there is one."""
     run, accelerator = session.run, session.accelerator
-    newest = None
-    if accelerator.is_main_process:
-        newest, damaged = checkpoint.latest(run.checkpoints)
+
+    def newest() -> checkpoint.Checkpoint | None:
+        whole, damaged = checkpoint.latest(run.checkpoints)
         session.warnings += damaged
-    accelerator.wait_for_everyone()
-    if not accelerator.is_main_process:  # damaged ones are set aside by now
-        newest, _damaged = checkpoint.latest(run.checkpoints)
-    if newest is not None:
-        _refuse_foreign(session, newest)
-        checkpoint.restore(newest, session.engine)
-        session.progress, session.checkpoint_facts = newest.progress, newest.facts
-        session.resumed_from = newest.folder.name
-        discard_damaged_best(session)
+        if whole is not None:
+            _refuse_foreign(session, whole)
+            discard_damaged_best(session, whole.progress)
+        return whole
+
+    agreed = agree_on_checkpoint(run.checkpoints, "resume", newest)
+    if agreed is not None:
+        saved, manifest = agreed
+        checkpoint.restore(
+            saved, session.engine, fetch_from_main(saved.folder, manifest, accelerator)
+        )
+        session.progress, session.checkpoint_facts = saved.progress, saved.facts
+        session.resumed_from = saved.folder.name
     # a whole model folder ends a run, so that one which is there now is damaged
     if os.path.lexists(run.model) and accelerator.is_main_process:
         moved = atomic.set_aside(run.model)
@@ -210,14 +216,14 @@ def _refuse_foreign(session: Session, saved: checkpoint.Checkpoint) -> None:
     refuse_foreign(saved.folder, theirs, ours)
 
 
-def discard_damaged_best(session: Session) -> None:
+def discard_damaged_best(session: Session, progress: Progress) -> None:
     """Let later evaluations choose the best model again if its checkpoint is damaged."""
-    best = session.progress.best_step
-    if best in (0, session.progress.step):
+    best = progress.best_step
+    if best in (0, progress.step):
         return
     folder = session.run.checkpoints / f"step-{best:08d}"
     if damage := _damage_of(folder):
-        session.progress.best_step, session.progress.best_value = 0, None
+        progress.best_step, progress.best_value = 0, None
         session.warnings.append(
             Problem(
                 "C101",

@@ -28,6 +28,7 @@ from tunesmith.text import did_you_mean, quoted
 from tunesmith.training.engine import Step, sum_over_ranks
 from tunesmith.training.failures import halve_micro_batches
 from tunesmith.training.memory import OneRowTooLarge, is_out_of_memory
+from tunesmith.training.peers import current
 
 __all__ = ["preflight"]
 
@@ -56,7 +57,7 @@ def preflight(session: Session) -> None:
         _step_on_the_largest(session)
         if session.accelerator.is_main_process:
             _save_and_load(session)
-        session.accelerator.wait_for_everyone()
+        current().meet()
         if "validation" in session.job.examples:
             _score_some(session)
 

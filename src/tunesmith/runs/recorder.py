@@ -14,11 +14,16 @@ from tunesmith.runs.event_log import EventLog
 from tunesmith.runs.session import Session
 from tunesmith.runs.trackers import Trackers
 from tunesmith.training import checkpoint
+from tunesmith.training.device import limit_waits
 from tunesmith.training.events import Evaluated, Event, Finished, Saved, StepDone, Warned
 from tunesmith.training.memory import OneRowTooLarge
+from tunesmith.training.peers import current
 from tunesmith.training.plan import in_steps, reaches_multiple
 
 __all__ = ["Recorder"]
+
+_MEASURED_STEPS = 5
+"""After so many the slowest says how long processes wait for each other."""
 
 
 class Recorder:
@@ -46,6 +51,7 @@ class Recorder:
         self._skipped: list[str] = []
         self._overdue = False
         self._is_slow = False
+        self._steps, self._slowest = 0, 0.0
         self._log = (
             EventLog(
                 session.run.log, settings.log_every, session.checkpoint_facts.get("window", {})
@@ -80,11 +86,22 @@ class Recorder:
         except OneRowTooLarge as error:
             raise self._session.job.placed(error, "train") from None
         if isinstance(event, StepDone):
-            self.train_seconds += time.perf_counter() - started
+            seconds = time.perf_counter() - started
+            self.train_seconds += seconds
+            self._limit_waits(seconds)
             self.examples += event.examples
         if isinstance(event, Warned) and event.rows:
             event = self._with_rows(event)
         return event
+
+    def _limit_waits(self, seconds: float) -> None:
+        """Let the processes wait for each other as long as the steps so far suggest."""
+        self._steps += 1
+        if self._session.accelerator.num_processes == 1 or self._steps < _MEASURED_STEPS:
+            self._slowest = max(self._slowest, seconds)
+        elif self._steps == _MEASURED_STEPS or seconds > 1.5 * self._slowest:
+            self._slowest = max(self._slowest, seconds)
+            limit_waits(self._slowest)
 
     def _with_rows(self, event: Warned) -> Warned:
         """Replace the examples that the loop names by rows of files."""
@@ -161,7 +178,7 @@ class Recorder:
         problem = None
         if self._log is not None:
             problem = self._commit(progress.best_step == progress.step)
-        self._session.accelerator.wait_for_everyone()
+        current().meet()
         self._last_save, self._overdue = time.monotonic(), False
         if problem is not None:
             return Warned(progress.step, replace(problem, severity=Severity.WARNING))

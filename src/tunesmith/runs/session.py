@@ -20,6 +20,7 @@ from tunesmith.storage import notices
 from tunesmith.training.engine import Engine, MicroBatch
 from tunesmith.training.fast.graphs.engine import GraphedEngine
 from tunesmith.training.memory import OneRowTooLarge
+from tunesmith.training.peers import current
 from tunesmith.training.predict import Evaluation, predict
 from tunesmith.training.progress import Progress
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 __all__ = ["Session"]
+
+
+class _StopSeen(Exception):
+    """In the midst of an evaluation a process saw that it is to stop."""
 
 
 @dataclass
@@ -127,9 +132,17 @@ class Session:
             Interrupted: a stop was requested.
             ResourceError: memory does not suffice for a single row (M111).
         """
+        peers = current()
 
         def between() -> None:
-            if self.stop.was_made and self.accelerator.num_processes == 1:
+            if self.stop.was_made:
+                peers.request_stop()
+            if self.stop.was_made or peers.stop_is_requested:
+                raise _StopSeen
+
+        def together(*, stops: bool = False) -> None:
+            # no process may exchange predictions with one that has stopped
+            if peers.decide("evaluation", stops or self.stop.was_made, any):
                 raise self.stop.interruption(None)
 
         try:
@@ -142,7 +155,11 @@ class Session:
                 halvings=self.eval_halvings,
                 accelerator=self.accelerator,
                 between=between,
+                before_gather=together,
             )
+        except _StopSeen:
+            together(stops=True)
+            raise
         except OneRowTooLarge as error:
             raise self.job.placed(error, split, examples) from None
         joined = self.job.task.join(evaluation.predictions, examples or self.job.examples[split])

@@ -30,6 +30,7 @@ from tunesmith.storage.operating_system import is_inside
 from tunesmith.text import escape_controls
 from tunesmith.training.device import is_main_process
 from tunesmith.training.events import Finished
+from tunesmith.training.peers import current, joined
 
 __all__ = [
     "OpenRun",
@@ -50,7 +51,8 @@ def run_folder(out: str | Path | None, *, named_after: str) -> RunFolder:
         ResourceError: it holds something else (C111).
     """
     run = RunFolder(as_path(out) if out else Path(RUNS) / run_name(named_after))
-    refuse_other(run)
+    if is_main_process():  # no other one looks into its own folder, or writes there
+        refuse_other(run)
     return run
 
 
@@ -119,12 +121,16 @@ def inputs_of(layers: Layers, run: RunFolder, data: Splits | None = None) -> Val
         TunesmithError: the recipe, the model, the data, or another recipe in the folder (C108).
     """
     look_up_model(layers)
-    is_begun = run.exists and has_begun(run)
-    is_known = is_begun and bool(read_plan(run)[0])
+
+    def state(_ranks: object) -> tuple[bool, bool]:
+        is_begun = run.exists and has_begun(run)
+        return is_begun, is_begun and bool(read_plan(run)[0])
+
+    is_begun, is_known = current().decide("begun", None, state)
     checked = validate_inputs(resolve_inputs(layers, data), audited=not is_known)
     odd = [problem for problem in checked.warnings if problem.severity is not Severity.NOTE]
     checked = replace(checked, warnings=odd)  # notes are for who asks: `tunesmith check`
-    if is_begun:
+    if is_begun and is_main_process():
         _refuse_other_recipe(run, checked.recipe)
     return checked
 
@@ -251,14 +257,19 @@ def start(
     Raises:
         TunesmithError: whatever is wrong with recipe, data or folder, before any model is loaded.
     """
-    run = run_folder(out, named_after=named_after)
-    with held(run, restart=restart):
-        checked = inputs_of(layers, run, data)
-        is_finished = run.is_finished
-        if is_finished and is_main_process():
-            _complete_log(run)
-        notes = _changes(run, checked) if is_finished else ()
-        yield OpenRun(run, checked, is_finished, notes, _model_revision(run))
+    with joined() as peers:
+        run = run_folder(out, named_after=named_after)
+        with held(run, restart=restart):
+            checked = inputs_of(layers, run, data)
+
+            def state(_ranks: object) -> tuple[bool, str | None]:
+                return run.is_finished, _model_revision(run)
+
+            is_finished, revision = peers.decide("finished", None, state)
+            if is_finished and is_main_process():
+                _complete_log(run)
+            notes = _changes(run, checked) if is_finished and is_main_process() else ()
+            yield OpenRun(run, checked, is_finished, notes, revision)
 
 
 def _model_revision(run: RunFolder) -> str | None:

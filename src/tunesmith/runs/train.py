@@ -14,6 +14,7 @@ import torch
 
 from tunesmith.errors import Interrupted, ResourceError
 from tunesmith.i18n import gettext as _
+from tunesmith.runs.agreement import agree_on_inputs
 from tunesmith.runs.custom_metrics import ComputeMetrics
 from tunesmith.runs.finish import finish
 from tunesmith.runs.folder import RunFolder
@@ -23,12 +24,18 @@ from tunesmith.runs.prepare import PreparedRun
 from tunesmith.runs.recorder import Recorder
 from tunesmith.runs.session import Session
 from tunesmith.runs.signals import StopRequest
-from tunesmith.training.device import deterministic_kernels, make_accelerator, resolve_precision
+from tunesmith.training.device import (
+    deterministic_kernels,
+    device_of,
+    make_accelerator,
+    resolve_precision,
+)
 from tunesmith.training.events import Event, Warned
 from tunesmith.training.fast.process import tuned
 from tunesmith.training.fast.waiting import watched
 from tunesmith.training.loop import train
 from tunesmith.training.memory import is_out_of_memory, memory_problem
+from tunesmith.training.peers import current, joined
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -91,23 +98,29 @@ def opened_session(
         ResourceError: disk, memory or device do not suffice.
     """
     settings = job.recipe.train
-    precision = resolve_precision(settings.precision, settings.device)
     is_fast = settings.engine == "fast"
-    accelerator = make_accelerator(
-        device=settings.device,
-        precision="fp32" if is_fast else precision,  # the fast engine sees to its own
-    )
-    with (
-        deterministic_kernels(settings.deterministic),
-        tuned(is_fast and "process" not in settings.disable),
-        watched(accelerator.device.type == "cpu" and "waiting" not in settings.disable),
-        _device_errors_reported(),
-    ):
-        session = open_session(
-            job, run, accelerator, precision=precision, stop=stop, compute_metrics=compute_metrics
+    with joined(), _device_errors_reported():
+        precision = resolve_precision(settings.precision, settings.device)
+        agree_on_inputs(job, device=device_of(settings.device), precision=precision)
+        accelerator = make_accelerator(
+            device=settings.device,
+            precision="fp32" if is_fast else precision,  # the fast engine sees to its own
         )
-        with closing(session.engine):
-            yield session
+        with (
+            deterministic_kernels(settings.deterministic),
+            tuned(is_fast and "process" not in settings.disable),
+            watched(accelerator.device.type == "cpu" and "waiting" not in settings.disable),
+        ):
+            session = open_session(
+                job,
+                run,
+                accelerator,
+                precision=precision,
+                stop=stop,
+                compute_metrics=compute_metrics,
+            )
+            with closing(session.engine):
+                yield session
 
 
 def _warnings(session: Session) -> list[Event]:
@@ -169,6 +182,8 @@ def _device_errors_reported() -> Iterator[None]:
     except ResourceError:  # reported as what it is already
         raise
     except Exception as error:
+        if failure := current().why(error):
+            raise failure from error
         text = str(error)
         if is_out_of_memory(error):
             raise ResourceError(memory_problem(error)) from error

@@ -2,14 +2,14 @@
 
 One implementation for checkpoints, prepared data and models:
 
-1. write into `.tmp-NAME-PID` next to the target; fsync each file;
+1. write into `.tmp-NAME-NUMBER` next to the target; fsync each file;
 2. write `MANIFEST.json` (bytes and sha256 of each file) last; fsync it and the folder;
 3. rename to the real name, never over an existing folder; fsync the parent.
 
 What fails verification is moved to `.bad-NAME-TIME`, never deleted. What is deleted is first
-renamed to `.trash-NAME-PID`, so that a part of it is never seen under its real name. A kill at any
-time leaves only names that begin with a dot, which `sweep` removes under the lock; a folder that
-was about to be amended gets its name back.
+renamed to `.trash-NAME-NUMBER`, so that a part of it is never seen under its real name. A kill at
+any time leaves only names that begin with a dot, which `sweep` removes under the lock; a folder
+that was about to be amended gets its name back.
 
 File systems that cannot sync a folder or change a mode (FUSE, CIFS, FAT) do without, once reported.
 Windows renames no folder with an open file in it: writers close theirs before.
@@ -17,7 +17,6 @@ Windows renames no folder with an open file in it: writers close theirs before.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import shutil
@@ -30,8 +29,9 @@ from pathlib import Path
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.storage import operating_system as system
-from tunesmith.storage.disk import disk_errors, lacks, report_missing_feature
+from tunesmith.storage.disk import disk_errors
 from tunesmith.storage.manifest import MANIFEST, as_manifest, damage, sha256_of
+from tunesmith.storage.syncing import change_mode, sync_file, sync_folder, umask
 
 __all__ = [
     "MANIFEST",
@@ -86,7 +86,7 @@ def amend(target: Path, *rewrites: str) -> Iterator[Path]:
     Raises:
         ResourceError: the disk is full or cannot be written (C107).
     """
-    old = target.parent / f".old-{target.name}-{os.getpid()}"
+    old = target.parent / f".old-{target.name}-{system.own_number()}"
     with _made(target) as unfinished:
         left_out = shutil.ignore_patterns(*rewrites, MANIFEST)
         shutil.copytree(
@@ -94,7 +94,7 @@ def amend(target: Path, *rewrites: str) -> Iterator[Path]:
         )
         yield unfinished
         _seal(unfinished, modes_of=target)
-        _change_mode(unfinished, stat.S_IMODE(target.stat().st_mode))
+        change_mode(unfinished, stat.S_IMODE(target.stat().st_mode))
         system.rename(target, old)
         try:
             system.rename(unfinished, target)
@@ -114,14 +114,14 @@ def _link(source: str, target: str) -> None:
 @contextmanager
 def _made(target: Path) -> Iterator[Path]:
     """Yield an empty folder next to `target`; sync the parent on a clean exit."""
-    unfinished = target.parent / f".tmp-{target.name}-{os.getpid()}"
+    unfinished = target.parent / f".tmp-{target.name}-{system.own_number()}"
     with disk_errors(target):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             _delete(unfinished)
             unfinished.mkdir()
             yield unfinished
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
         except BaseException:
             system.delete_folder(unfinished)
             raise
@@ -134,7 +134,7 @@ def scratch(parent: Path, name: str) -> Iterator[Path]:
     Raises:
         ResourceError: the disk is full or cannot be written (C107).
     """
-    folder = parent / f".tmp-{name}-{os.getpid()}"
+    folder = parent / f".tmp-{name}-{system.own_number()}"
     with disk_errors(folder):
         try:
             _delete(folder)
@@ -151,14 +151,14 @@ def replace_file(path: Path) -> Iterator[Path]:
     Raises:
         ResourceError: the disk is full or cannot be written (C107).
     """
-    unfinished = path.parent / f".tmp-{path.name}-{os.getpid()}"
+    unfinished = path.parent / f".tmp-{path.name}-{system.own_number()}"
     with disk_errors(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             yield unfinished
-            _sync_file(unfinished)
+            sync_file(unfinished)
             system.replace(unfinished, path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except BaseException:
             with suppress(OSError):
                 unfinished.unlink()
@@ -210,23 +210,23 @@ def _seal(folder: Path, *, modes_of: Path | None = None) -> None:
         folder: what was written.
         modes_of: a folder whose files lend their modes; other files follow the umask.
     """
-    plain = 0o666 & ~_umask()
+    plain = 0o666 & ~umask()
     entries = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         before = modes_of / path.relative_to(folder) if modes_of else None
         mode = stat.S_IMODE(before.stat().st_mode) if before and before.is_file() else plain
-        _change_mode(path, mode)  # safetensors writes 0600 whatever the umask says
-        _sync_file(path)
+        change_mode(path, mode)  # safetensors writes 0600 whatever the umask says
+        sync_file(path)
         name = path.relative_to(folder).as_posix()
         entries[name] = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
     manifest = folder / MANIFEST
     manifest.write_text(as_manifest(entries), encoding="utf-8", newline="\n")
     if modes_of and (modes_of / MANIFEST).is_file():
-        _change_mode(manifest, stat.S_IMODE((modes_of / MANIFEST).stat().st_mode))
-    _sync_file(manifest)
+        change_mode(manifest, stat.S_IMODE((modes_of / MANIFEST).stat().st_mode))
+    sync_file(manifest)
     for inner in sorted(path for path in folder.rglob("*") if path.is_dir()):
-        _sync_folder(inner)
-    _sync_folder(folder)
+        sync_folder(inner)
+    sync_folder(folder)
 
 
 def set_aside(folder: Path) -> Path:
@@ -257,7 +257,7 @@ def _rename(path: Path, target: Path) -> None:
     """Rename within a folder and sync the folder."""
     with disk_errors(path):
         system.rename(path, target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
 
 
 def move_aside(folder: Path, name: str) -> Path:
@@ -289,7 +289,7 @@ def move_to_trash(folder: Path) -> Path:
     Raises:
         ResourceError: the disk does not let it be renamed (C107).
     """
-    trash = folder.parent / f".trash-{folder.name}-{os.getpid()}"
+    trash = folder.parent / f".trash-{folder.name}-{system.own_number()}"
     _delete(trash)
     _rename(folder, trash)
     return trash
@@ -315,7 +315,7 @@ def sweep(parent: Path, names: str) -> None:
     """Delete what a kill left unfinished, and restore a folder that was being amended.
 
     The caller holds the lock on `parent`. Only what this module made is touched:
-    `.tmp-NAME-PID`, `.trash-NAME-PID` and `.old-NAME-PID` where NAME is of a known form.
+    `.tmp-NAME-NUMBER`, `.trash-NAME-NUMBER` and `.old-NAME-NUMBER` where NAME is of a known form.
 
     Args:
         parent: the folder; it need not exist.
@@ -335,7 +335,22 @@ def sweep(parent: Path, names: str) -> None:
         if path.name.startswith(".old-") and not os.path.lexists(parent / name):
             _rename(path, parent / name)
         else:
-            _delete(path)
+            _delete_whole(path, name)
+
+
+def _delete_whole(path: Path, name: str) -> None:
+    """Delete what was left behind, renamed first.
+
+    If it is not left behind after all, but written on another machine, its writer finds nothing
+    under its name and fails, and does not commit what remains.
+    """
+    trash = path.parent / f".trash-{name}-{system.own_number()}"
+    if path != trash:
+        _delete(trash)
+        with suppress(OSError):
+            system.rename(path, trash)
+            path = trash
+    _delete(path)
 
 
 def is_leftover(name: str) -> bool:
@@ -350,48 +365,3 @@ def _delete(path: Path) -> None:
     else:
         with suppress(OSError):
             path.unlink()
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
-
-
-def _change_mode(path: Path, mode: int) -> None:
-    try:
-        path.chmod(mode)
-    except OSError as error:
-        if not lacks(error):
-            raise
-        effect = _("Files keep the mode that the file system gives them.")
-        report_missing_feature(path, _("changing the mode of a file"), effect, error)
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        system.sync(descriptor)
-    except OSError as error:
-        if not lacks(error):
-            raise
-        effect = _("After a power cut the newest files may be lost; a kill loses nothing.")
-        report_missing_feature(path, _("syncing a file"), effect, error)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_folder(path: Path) -> None:
-    if not hasattr(os, "O_DIRECTORY"):  # Windows cannot open a folder, nor sync it
-        return
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            system.sync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        if not (lacks(error) or error.errno in (errno.EACCES, errno.EBADF, errno.EISDIR)):
-            raise
-        effect = _("After a power cut the newest files may be lost; a kill loses nothing.")
-        report_missing_feature(path, _("syncing a folder"), effect, error)

@@ -23,10 +23,11 @@ from tunesmith.storage import notices
 from tunesmith.storage import operating_system as system
 from tunesmith.storage.disk import disk_errors, lacks, report_missing_feature
 
-__all__ = ["HOLDER", "LOCK", "hold", "hold_to_move"]
+__all__ = ["CLAIM", "HOLDER", "LOCK", "boot_id", "hold", "hold_to_move", "process_runs", "start_of"]
 
 LOCK = ".lock"
 HOLDER = ".holder.json"
+CLAIM = ".claim.json"
 
 _SILENT_SECONDS = 2.0
 """Longer waits are reported."""
@@ -38,12 +39,16 @@ Release = Callable[[], None]
 
 
 @contextmanager
-def hold(folder: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
+def hold(
+    folder: Path, *, wait_seconds: float = 0.0, across_machines: bool = False
+) -> Iterator[None]:
     """Hold a folder for this process; the lock ends with the process, however it ends.
 
     Args:
         folder: created if it does not exist, also where a link points to it.
         wait_seconds: how long to wait for another process, which is reported after two seconds.
+        across_machines: also claim it by a file that is renewed: a file system that machines share
+            may lock for each of them alone (NFS with `local_lock`, Lustre with `localflock`).
 
     Raises:
         FolderInUseError: another process holds it (C106), named by host, process id and start.
@@ -52,7 +57,8 @@ def hold(folder: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
     folder = Path(os.path.realpath(folder))
     with disk_errors(folder / LOCK):
         folder.mkdir(parents=True, exist_ok=True)
-        release = _acquire(folder, wait_seconds)
+        attempt = _try_across_machines if across_machines else _try
+        release = _acquire(folder, wait_seconds, attempt)
     try:
         yield
     finally:
@@ -73,11 +79,14 @@ def hold_to_move(folder: Path) -> Iterator[None]:
         yield
 
 
-def _acquire(folder: Path, wait_seconds: float) -> Release:
+def _acquire(
+    folder: Path, wait_seconds: float, attempt: Callable[[Path], Release | None]
+) -> Release:
     started, is_reported = time.monotonic(), False
-    while (release := _try(folder)) is None:
+    while (release := attempt(folder)) is None:
         waited = time.monotonic() - started
-        holder = _as_text(_read_holder(folder / HOLDER))
+        facts = _read_holder(folder / CLAIM) or _read_holder(folder / HOLDER)
+        holder = _as_text(facts)
         if waited >= wait_seconds:
             raise FolderInUseError.of(
                 "C106",
@@ -134,6 +143,29 @@ def _try(folder: Path) -> Release | None:
     return release
 
 
+def _try_across_machines(folder: Path) -> Release | None:
+    """Take the lock of this machine, then the claim for all of them."""
+    release = _try(folder)
+    if release is None:
+        return None
+    try:
+        give_up = _take_lease(folder / CLAIM)
+    except FileNotFoundError:  # another machine removed an expired claim at the same time
+        give_up = None
+    except BaseException:
+        release()
+        raise
+    if give_up is None:
+        release()
+        return None
+
+    def both() -> None:
+        give_up()
+        release()
+
+    return both
+
+
 def _is_at(descriptor: int, path: Path) -> bool:
     """Return whether an open file is still at a path: its folder may have been moved."""
     if not system.MOVES_OPEN_FILES:
@@ -155,8 +187,8 @@ def _describe_this_process() -> str:
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "since": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "boot": _boot_id(),
-            "started": _start_of(os.getpid()),
+            "boot": boot_id(),
+            "started": start_of(os.getpid()),
         }
     )
 
@@ -186,14 +218,15 @@ def _remove_own(path: Path, text: str) -> None:
             path.unlink()
 
 
-def _boot_id() -> str | None:
+def boot_id() -> str | None:
+    """Return what differs between two boots of a machine, and two machines, if it is known."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return None
 
 
-def _start_of(pid: int) -> str | None:
+def start_of(pid: int) -> str | None:
     """Return when a process started, in ticks since boot: process ids are reused."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
@@ -202,7 +235,8 @@ def _start_of(pid: int) -> str | None:
         return None
 
 
-def _runs(pid: int, started: object) -> bool:
+def process_runs(pid: int, started: object) -> bool:
+    """Return whether a process of this machine runs; True where that is not known."""
     if (
         not system.MOVES_OPEN_FILES
     ):  # Windows has locks on every file system, and kills by `os.kill`
@@ -213,7 +247,7 @@ def _runs(pid: int, started: object) -> bool:
         return False
     except PermissionError:
         pass
-    now = _start_of(pid)
+    now = start_of(pid)
     return now is None or started is None or now == started
 
 
@@ -264,9 +298,9 @@ def _remove_stale(path: Path) -> bool:
 def _is_held(path: Path) -> bool:
     holder = _read_holder(path)
     pid = holder.get("pid")
-    is_here = holder.get("host") == socket.gethostname() and holder.get("boot") == _boot_id()
+    is_here = holder.get("host") == socket.gethostname() and holder.get("boot") == boot_id()
     if is_here and isinstance(pid, int):
-        return _runs(pid, holder.get("started"))
+        return process_runs(pid, holder.get("started"))
     return _age(path) < _STALE_SECONDS
 
 

@@ -17,10 +17,14 @@ import errno
 import os
 import re
 import shutil
+import socket
 import time
 import unicodedata
+import uuid
+import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from glob import glob
 from importlib import import_module
 from pathlib import Path
@@ -34,6 +38,7 @@ __all__ = [
     "is_inside",
     "is_unusable_name",
     "lock_file",
+    "own_number",
     "rename",
     "replace",
     "sync",
@@ -164,3 +169,17 @@ def is_inside(path: Path, folder: Path) -> bool:
     with suppress(OSError):
         return any(part.samefile(folder) for part in (path, *path.parents))
     return False
+
+
+def own_number() -> int:
+    """Return a number of this process that no process has, here or on another machine.
+
+    The process id comes first; on machines that share a folder two processes may have the same.
+    """
+    return os.getpid() * 1_000_000 + _machine_number()
+
+
+@cache
+def _machine_number() -> int:
+    """Return a number of at most six digits that differs between machines."""
+    return zlib.crc32(f"{socket.gethostname()} {uuid.getnode()}".encode()) % 1_000_000

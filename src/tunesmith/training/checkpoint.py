@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pydantic import TypeAdapter
-from safetensors.torch import load_file, load_model, save_file, save_model
+from safetensors.torch import load, load_file, load_model, save_file, save_model
 from torch import nn
 
 from tunesmith.errors import IntegrityError, Place, Problem, ResourceError, Severity
@@ -29,8 +29,11 @@ from tunesmith.training.progress import Progress
 
 __all__ = [
     "Checkpoint",
+    "Fetch",
+    "from_disk",
     "latest",
     "load_weights",
+    "progress_from_json",
     "read",
     "restore",
     "retain",
@@ -57,6 +60,14 @@ class Checkpoint:
     progress: Progress
     facts: Mapping[str, Any]
     fingerprint: Mapping[str, Any] = field(default_factory=dict)
+
+
+Fetch = Callable[[Path], bytes | None]
+"""Gives the content of a file of a checkpoint, or None where it is to be read from the disk."""
+
+
+def from_disk(_path: Path) -> None:
+    """Have every file read from the disk."""
 
 
 def save(
@@ -109,15 +120,22 @@ def write(
     (folder / "state.json").write_text(text, encoding="utf-8", newline="\n")
 
 
-def restore(checkpoint: Checkpoint, engine: Engine) -> None:
+def restore(checkpoint: Checkpoint, engine: Engine, fetch: Fetch = from_disk) -> None:
     """Put weights and optimizer state back, in place, to the bit.
+
+    Args:
+        checkpoint: what to restore.
+        engine: of the same model.
+        fetch: called with each of its files in turn.
 
     Raises:
         IntegrityError: the tensors are not those of this model (C109).
     """
     with engine.plain_model():
-        load_weights(checkpoint.folder, engine.network)
-        state = load_file(checkpoint.folder / "optimizer.safetensors")
+        load_weights(checkpoint.folder, engine.network, fetch)
+        path = checkpoint.folder / "optimizer.safetensors"
+        content = fetch(path)
+        state = load_file(path) if content is None else load(content)
         try:
             unknown = engine.load_state(state)
         except (RuntimeError, KeyError, ValueError) as error:
@@ -126,16 +144,32 @@ def restore(checkpoint: Checkpoint, engine: Engine) -> None:
         raise IntegrityError(_foreign(checkpoint.folder, sorted(set(unknown))))
 
 
-def load_weights(folder: Path, model: nn.Module) -> None:
+def load_weights(folder: Path, model: nn.Module, fetch: Fetch = from_disk) -> None:
     """Put the weights of a checkpoint or model folder into a model, in place.
 
     Raises:
         IntegrityError: a weight is missing, left over or of another shape (C109).
     """
+    path = folder / "model.safetensors"
+    content = fetch(path)
     try:
-        load_model(model, folder / "model.safetensors", strict=True)
+        if content is None:
+            load_model(model, path, strict=True)
+        else:
+            _load_content(model, content)
     except RuntimeError as error:
         _refuse_foreign(folder, error)
+
+
+def _load_content(model: nn.Module, content: bytes) -> None:
+    """Do what `load_model` does with a file: of weights that share memory it holds one."""
+    own = model.state_dict()
+    tensors = load(content)
+    loaded = {own[name].data_ptr() for name in tensors if name in own}
+    missing, unexpected = model.load_state_dict(tensors, strict=False)
+    missing = [name for name in missing if own[name].data_ptr() not in loaded]
+    if missing or unexpected:
+        raise RuntimeError(", ".join([*missing, *unexpected]))
 
 
 def _refuse_foreign(folder: Path, error: Exception) -> NoReturn:
@@ -220,7 +254,7 @@ def read(folder: Path) -> Checkpoint:
     """
     try:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        progress = _progress_of(state["progress"])
+        progress = progress_from_json(state["progress"])
         facts, fingerprint = dict(state["facts"]), dict(state.get("fingerprint", {}))
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = _("{file} cannot be read: {reason}")
@@ -233,7 +267,7 @@ def read(folder: Path) -> Checkpoint:
 _PROGRESS = TypeAdapter(Progress)
 
 
-def _progress_of(values: Mapping[str, Any]) -> Progress:
+def progress_from_json(values: Mapping[str, Any]) -> Progress:
     """Progress as it was saved.
 
     Raises:

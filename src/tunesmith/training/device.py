@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 __all__ = [
     "choose_device",
     "deterministic_kernels",
+    "device_of",
     "has_fast_bf16",
     "is_main_process",
+    "limit_waits",
     "make_accelerator",
     "num_processes",
     "resolve_precision",
@@ -33,8 +35,10 @@ __all__ = [
     "wrap",
 ]
 
-_TIMEOUT = timedelta(seconds=600)
-"""A collective that hangs longer is an error; the first one waits for the others to load."""
+_FIRST_WAIT = timedelta(seconds=600)
+"""A collective operation that takes longer is an error, until `limit_waits`."""
+SHORTEST_WAIT_SECONDS = 120.0
+_STEPS_PER_WAIT = 20.0
 
 
 def is_main_process() -> bool:
@@ -97,32 +101,50 @@ def make_accelerator(*, device: str = "auto", precision: str = "fp32") -> Accele
     Raises:
         ResourceError: the device is not there (M117).
     """
-    import torch
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
     from accelerate.utils import InitProcessGroupKwargs
 
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not available.get(device, True):
-        raise ResourceError.of(
-            "M117",
-            _("train.device is {device}, and torch {version} sees no such device").format(
-                device=device, version=torch.__version__
-            ),
-            fix=_("`tunesmith doctor` says what torch sees. Use --set train.device=auto."),
-        )
-    chosen = choose_device(device, available, processes=num_processes())
+    chosen = device_of(device)
     # Accelerate keeps its settings per process; a second run may want others
     AcceleratorState._reset_state(reset_partial_state=True)
     return Accelerator(
         # without the word, Accelerate would run several processes on a CPU side by side, alone
         cpu=chosen == "cpu",
         mixed_precision="bf16" if precision == "bf16" else "no",
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=_TIMEOUT)],
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=_FIRST_WAIT)],
     )
+
+
+def device_of(requested: str) -> str:
+    """Return the device for "auto", "cpu", "cuda" or "mps", here and for as many processes.
+
+    Raises:
+        ResourceError: the device is not there (M117).
+        RecipeError: several processes are to share the GPU of a Mac (M149).
+    """
+    import torch
+
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not available.get(requested, True):
+        raise ResourceError.of(
+            "M117",
+            _("train.device is {device}, and torch {version} sees no such device").format(
+                device=requested, version=torch.__version__
+            ),
+            fix=_("`tunesmith doctor` says what torch sees. Use --set train.device=auto."),
+        )
+    return choose_device(requested, available, processes=num_processes())
+
+
+def limit_waits(slowest_step: float) -> None:
+    """Let processes wait for each other for twenty of the slowest steps, at least two minutes."""
+    from torch.distributed.distributed_c10d import _set_pg_timeout
+
+    _set_pg_timeout(timedelta(seconds=max(SHORTEST_WAIT_SECONDS, _STEPS_PER_WAIT * slowest_step)))
 
 
 def choose_device(requested: str, available: Mapping[str, bool], *, processes: int) -> str:

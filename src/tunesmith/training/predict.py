@@ -53,6 +53,7 @@ def predict(
     halvings: int = 0,
     accelerator: Accelerator,
     between: Callable[[], None] | None = None,
+    before_gather: Callable[[], None] | None = None,
     several: bool = False,
 ) -> Evaluation:
     """Run the model over all examples, shared among the processes.
@@ -67,6 +68,7 @@ def predict(
         halvings: how often to halve either beforehand.
         accelerator: which process this is, and how to gather.
         between: called before every batch, so that a long evaluation can be stopped.
+        before_gather: called after the last one, before several processes exchange what they have.
         several: whether several batches may go through `forward` at once, on a CPU.
 
     Raises:
@@ -101,6 +103,8 @@ def predict(
         collected.clear()
     halvings = cut.halvings
     if accelerator.num_processes > 1:
+        if before_gather is not None:
+            before_gather()
         halvings = collected.gather(accelerator, halvings)
     targets = collected.num_targets
     return Evaluation(

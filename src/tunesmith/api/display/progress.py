@@ -75,6 +75,8 @@ class Display:
 
     def end(self, *, was_finished: bool) -> None:
         """Print the summary: scores, paths, and what to do next."""
+        if not self._terminal.is_main:  # the run may be on a disk of another machine
+            return
         terminal, metadata = self._terminal, self._run.facts()
         if was_finished:
             terminal.say(self._finished_before())

@@ -14,6 +14,7 @@ from tunesmith.cli.options import corrections_option, examples, layers_from, rec
 from tunesmith.errors import Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.training.device import is_main_process, num_processes
+from tunesmith.training.peers import joined
 
 if TYPE_CHECKING:
     from tunesmith.recipe import Layers
@@ -60,6 +61,20 @@ def command(
     **flags: Any,
 ) -> int:
     """Gather the recipe, then train or estimate, and show progress."""
+    with joined():  # before a recipe that may be missing here alone
+        return _command(terminal, what, out, flags, restart=restart, seeds=seeds, is_dry=is_dry)
+
+
+def _command(
+    terminal: Terminal,
+    what: tuple[str, ...],
+    out: str | None,
+    flags: dict[str, Any],
+    *,
+    restart: bool,
+    seeds: int | None,
+    is_dry: bool,
+) -> int:
     layers = layers_from(what, flags)
     if is_dry:
         _dry_run(terminal, layers, out=out, named_after=what[0])
@@ -75,7 +90,8 @@ def command(
     for seed, folder in folders.items():
         seeded = layers.with_sets(f"train.seed={seed}")
         runs.append(_train(terminal, seeded, folder, what[0], restart=restart))
-    show_spread(terminal, runs, spread_over(runs))
+    if is_main_process():
+        show_spread(terminal, runs, spread_over(runs))
     return 0
 
 
