@@ -27,6 +27,8 @@ SETTINGS: dict[str, object] = {
     "train.keep_checkpoints": 9,
     "data.validation": "21%",
 }
+ROWS = Path("rows.csv")
+"""In the folder that each machine works in."""
 
 
 def train_here(out: Path, data: Path, model: Path, settings: dict[str, object]) -> None:
@@ -99,7 +101,7 @@ def run_apart(
     outs: list[Path], model: Path, *, seconds: float = 120, **sets: object
 ) -> list[int | None]:
     settings = {**SETTINGS, **{f"train.{key}": value for key, value in sets.items()}}
-    pair = start_each(train_here, *[(o, o.parent / "rows.csv", model, settings) for o in outs])
+    pair = start_each(train_here, *[(o, ROWS, model, settings) for o in outs])
     return ended(pair, timeout=seconds)
 
 
@@ -143,8 +145,7 @@ def test_what_another_machine_has_is_not_looked_at(
     shared = tmp_path / "shared" / "run"
     shared.parent.mkdir()
     shutil.copy(tickets, shared.parent / "rows.csv")
-    data = shared.parent / "rows.csv"
-    assert ended(start_pair(train_here, shared, data, tiny_bert, SETTINGS)) == [0, 0]
+    assert ended(start_pair(train_here, shared, ROWS, tiny_bert, SETTINGS)) == [0, 0]
     expected = (shared.parent / "weights-0").read_text()
     outs = machines(tmp_path, "apart", tickets)
     shutil.copytree(shared, outs[0])
@@ -197,7 +198,7 @@ def test_another_recipe_on_one_machine_stops_both(
     settings = [SETTINGS, {**SETTINGS, key: value}]
     pair = start_each(
         train_here,
-        *[(o, o.parent / "rows.csv", tiny_bert, s) for o, s in zip(outs, settings, strict=True)],
+        *[(o, ROWS, tiny_bert, s) for o, s in zip(outs, settings, strict=True)],
     )
     assert ended(pair) == [6, 6]
     assert all(f"process 1: {said}" in error(out) for out in outs)
@@ -234,7 +235,7 @@ def test_a_machine_that_goes_away_ends_the_other_and_the_rerun_agrees(
     pair = start_each(
         train_and_die,
         *[
-            (seconds if rank == victim else None, out, out.parent / "rows.csv", tiny_bert, settings)
+            (seconds if rank == victim else None, out, ROWS, tiny_bert, settings)
             for rank, out in enumerate(outs)
         ],
     )
@@ -266,7 +267,7 @@ def test_a_stop_in_an_evaluation_saves_once_and_the_rerun_makes_it_again(
     """Only one process gets the signal; both stop together, wherever the other one is."""
     outs = machines(tmp_path, "apart", tickets)
     settings = {**SETTINGS, "train.preflight": False, "train.eval_batch_size": 2}
-    arguments = [(o, o.parent / "rows.csv", tiny_bert, settings) for o in outs]
+    arguments = [(o, ROWS, tiny_bert, settings) for o in outs]
     pair = start_each(
         train_and_stop_in, *[(n, *rest) for n, rest in zip(signaled, arguments, strict=True)]
     )
@@ -279,6 +280,6 @@ def test_a_stop_in_an_evaluation_saves_once_and_the_rerun_makes_it_again(
     assert ended(start_each(train_here, *arguments)) == [0, 0]
     stopped = weights(outs)
     again = machines(tmp_path, "through", tickets)
-    through = [(o, o.parent / "rows.csv", tiny_bert, settings) for o in again]
+    through = [(o, ROWS, tiny_bert, settings) for o in again]
     assert ended(start_each(train_here, *through)) == [0, 0]
     assert stopped == weights(again)

@@ -38,7 +38,8 @@ def error_as_json(error: BaseException) -> dict[str, Any]:
 
 def shared_error(values: dict[str, Any]) -> PeerError:
     """An error that every process raises alike."""
-    return PeerError(map(Problem.from_json, values["problems"]), exit_code=values["code"])
+    problems = [Problem.from_json(each) for each in values["problems"]]
+    return PeerError(problems, exit_code=values["code"])
 
 
 def error_of(failure: dict[str, Any]) -> TunesmithError:
