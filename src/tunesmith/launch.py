@@ -1,13 +1,14 @@
-"""`python -m tunesmith.launch`, the same as `tunesmith launch`."""
+"""`python -m tunesmith.launch`, the same as `python -m tunesmith launch`."""
 
 from __future__ import annotations
 
 import sys
 
-from tunesmith.cli import main
-
-__all__ = ["main"]
+from tunesmith.jobs import worker
 
 if __name__ == "__main__":
+    worker.begin()
+    from tunesmith.cli import main
+
     sys.argv.insert(1, "launch")
-    sys.exit(main())
+    sys.exit(worker.end(main()))
