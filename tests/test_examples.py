@@ -18,7 +18,7 @@ SLOW = ("pairs", "tickets")
 IN_PROCESS = [
     pytest.param(folder, marks=pytest.mark.slow) if folder.name in SLOW else folder
     for folder in FOLDERS
-    if folder.name not in ("notebook", "slurm")
+    if folder.name != "notebook"
 ]
 PAGES = [EXAMPLES / name for name in READMES] + [
     folder / name for folder in FOLDERS for name in READMES
@@ -64,7 +64,7 @@ def test_the_tables_name_every_example() -> None:
 
 def test_runs_are_not_committed() -> None:
     """What running an example writes is ignored by git."""
-    made = ["tickets/runs/first/model/config.json", "tickets/predictions.csv", "slurm/slurm-1.out"]
+    made = ["tickets/runs/first/model/config.json", "tickets/predictions.csv"]
     done = subprocess.run(
         ["git", "check-ignore", *(str(EXAMPLES / path) for path in made)],
         cwd=EXAMPLES,

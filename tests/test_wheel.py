@@ -69,7 +69,7 @@ def test_the_source_archive_builds_the_same_wheel(
         tops = {name.split("/")[1] for name in file.getnames()}
         file.extractall(tmp_path, filter="data")
     assert {"src", "LICENSE", "CHANGELOG.md", "pyproject.toml"} <= tops
-    assert not {"tests", "docs", "benchmarks", "pretraining", "examples"} & tops
+    assert not {"tests", "docs", "benchmarks", "pretraining", "examples", "deploy"} & tops
     (source,) = tmp_path.iterdir()
     again = built(source, tmp_path)
     assert again.name == wheel.name

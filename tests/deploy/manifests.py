@@ -56,8 +56,8 @@ def unit() -> configparser.ConfigParser:
 def code(path: Path) -> str:
     """What a file says without its comments."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    kept = (line for line in lines if not re.match(r"\s*#(?!SBATCH)", line))
-    return "\n".join(re.sub(r"\s+# .*$", "", line) for line in kept)
+    commands = (line for line in lines if not re.match(r"\s*#(?!SBATCH)", line))
+    return "\n".join(re.sub(r"\s+# .*$", "", line) for line in commands)
 
 
 def instructions(path: Path = DOCKERFILE) -> list[tuple[str, str]]:
@@ -69,8 +69,8 @@ def instructions(path: Path = DOCKERFILE) -> list[tuple[str, str]]:
 
 def container() -> Any:
     """The container of a pod of the runtime."""
-    (found,) = pod()["containers"]
-    return found
+    (only,) = pod()["containers"]
+    return only
 
 
 def pod() -> Any:
