@@ -148,6 +148,7 @@ def test_versions_are_those_of_the_project() -> None:
     images = {rest.split()[0] for name, rest in instructions() if name == "FROM"}
     ((python,),) = [re.findall(r"^python:(\d\.\d+)-slim-", image) for image in images]
     assert f"Programming Language :: Python :: {python}" in project["classifiers"]
+    assert f" --python {python} " in loaded(DEPLOY / "skypilot.yaml")["setup"]
     setups = [loaded(DEPLOY / "skypilot.yaml")["setup"], DOCKERFILE.read_text(encoding="utf-8")]
     for setup in setups:
         assert re.search(r"pip install .*--constraint \S*constraints\.txt .*\[kernels\]'", setup)
