@@ -6,6 +6,8 @@ import sys
 
 from tunesmith.jobs import worker
 
+__all__: list[str] = []
+
 if __name__ == "__main__":
     worker.begin()
     from tunesmith.cli import main
