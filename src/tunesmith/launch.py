@@ -6,7 +6,7 @@ import sys
 
 from tunesmith.jobs import worker
 
-__all__: list[str] = []
+__all__ = ()
 
 if __name__ == "__main__":
     worker.begin()
