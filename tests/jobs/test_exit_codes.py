@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.capabilities import needs
-from tunesmith.errors import RecipeError
+from tunesmith.errors import PeerError, RecipeError
 from tunesmith.jobs import exit_codes
 from tunesmith.jobs.exit_codes import Ended, job_code, leave, read
 
@@ -61,6 +61,15 @@ def test_the_cause_of_a_failure() -> None:
 
 
 @needs("signals")
+def test_what_only_fails_because_of_another_is_no_cause() -> None:
+    """It may have ended before: process 0 waits for the others."""
+    for code in (2, 4, 6, 70):
+        processes = [one(0, code, 2), one(1, code, 1, lost=True), one(2, TERM)]
+        assert job_code(processes) == (code, processes[0])
+    assert code_of(one(0, 6, 1, lost=True), one(1, 6, 2, lost=True)) == 6, "on another machine"
+
+
+@needs("signals")
 def test_a_killed_process_is_a_cause() -> None:
     """The others fail because of it; memory may have run out, so it is not run again unasked."""
     assert code_of(one(0, KILL), one(1, TERM)) == 137
@@ -75,6 +84,7 @@ def test_what_a_process_leaves_is_read_again(
 ) -> None:
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setattr(exit_codes, "_problems", [])
+    monkeypatch.setattr(exit_codes, "_lost_another", [])
     leave(tmp_path, 1)
     assert read(tmp_path, {1: -9}, 2)[1].code == -9, "it was killed"
     exit_codes.remember(RecipeError.of("R100", "no such option"))
@@ -82,6 +92,10 @@ def test_what_a_process_leaves_is_read_again(
     none, left = read(tmp_path, {0: 1}, 2)
     assert (none.code, none.pid) == (1, None)
     assert (left.code, left.speaks, left.problems[0].code) == (2, False, "R100")
+    assert not left.lost_another
+    exit_codes.remember(PeerError.of("C141", "process 0 failed"))
+    leave(tmp_path, 1, 6)
+    assert read(tmp_path, {}, 2)[1].lost_another
     (tmp_path / "rank-1.json").write_text(json.dumps("")[:1])
     assert read(tmp_path, {}, 2)[1].code is None
 

@@ -9,92 +9,21 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.capabilities import needs
+from tests.jobs.launched import Launched, ended, processes_of
 from tunesmith.errors import RecipeError
 from tunesmith.jobs.launcher import launch
-from tunesmith.runs.folder import RunFolder
 from tunesmith.storage.lock import hold
 
-SETTINGS = (
-    "train.log_every=1", "train.epochs=40", "train.learning_rate=1e-3", "train.engine=exact",
-    "train.evaluate_every=60 steps", "train.save_every=1000 steps", "train.select_by=null",
-    "train.micro_batch_size=4", "data.validation=21%", "train.preflight=false",
-)  # fmt: skip
 STEPS_BEFORE = 3
-
-
-@dataclass
-class Launched:
-    """A job in a folder of its own."""
-
-    folder: Path
-    data: Path
-    model: Path
-
-    def start(self) -> subprocess.Popen[str]:
-        temporary = self.folder / "tmp"
-        temporary.mkdir(parents=True, exist_ok=True)
-        sets = [part for written in SETTINGS for part in ("--set", written)]
-        return subprocess.Popen(
-            [sys.executable, "-m", "tunesmith.launch", "--standalone", "--nproc-per-node", "2",
-             "train", str(self.data), "--model", str(self.model), "--out", "run", *sets],
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "",
-                 "TMPDIR": str(temporary), "TUNESMITH_CACHE": str(self.folder.parent / "cache")},
-        )  # fmt: skip
-
-    @property
-    def run(self) -> RunFolder:
-        return RunFolder(self.folder / "run")
-
-    def checkpoints(self) -> list[str]:
-        return sorted(path.name for path in self.run.checkpoints.glob("step-*"))
-
-    def weights(self) -> bytes:
-        return (self.run.model / "model.safetensors").read_bytes()
-
-    def wait_for_steps(self, count: int) -> None:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            if self.run.log.is_file() and self.run.log.read_text().count('"step"') >= count:
-                return
-            time.sleep(0.01)
-        raise TimeoutError("no steps")
-
-
-def processes_of(launcher: subprocess.Popen[str]) -> list[int]:
-    """The processes of the job, in the order of their ranks."""
-    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
-    ranks = {}
-    for pid in map(int, children):
-        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        rank = [v for v in variables if v.startswith(b"RANK=")]
-        ranks[pid] = int(rank[0].removeprefix(b"RANK=")) if rank else -1
-    return sorted((pid for pid in ranks if ranks[pid] >= 0), key=lambda pid: ranks[pid])
-
-
-def ended(pids: list[int], *, within: float = 30) -> bool:
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        if not any(Path(f"/proc/{pid}").exists() for pid in pids):
-            return True
-        time.sleep(0.02)
-    return False
 
 
 Fault = Callable[[int, list[int]], None]
@@ -165,7 +94,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
     launcher = job.start()
     said = launcher.communicate(timeout=240)
     assert launcher.returncode == 0, said
-    assert not list((job.folder / "tmp").iterdir())
+    assert not job.left()
     yield job
 
 
@@ -183,7 +112,7 @@ def check(fault: str, job: Launched, through: Launched) -> None:
     assert "Traceback" not in err and "torch/distributed" not in err, err
     assert len(job.checkpoints()) == saved, err
     assert err.count("C112") <= 1, err
-    assert not list((job.folder / "tmp").iterdir())
+    assert not job.left()
     with hold(job.run.path):
         pass
     again = job.start()
@@ -218,7 +147,7 @@ def test_a_stop_before_the_first_step(seconds: float, undisturbed: Launched) -> 
     assert launcher.returncode == 75, err
     assert ended(ranks), "a process lives on"
     assert "Traceback" not in err, err
-    assert not list((job.folder / "tmp").iterdir())
+    assert not job.left()
     assert len(job.checkpoints()) <= 1
 
 

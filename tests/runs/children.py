@@ -131,27 +131,26 @@ def start_pair(target: Callable[..., None], *arguments: object) -> list[BaseProc
     return start_each(target, arguments, arguments)
 
 
-def start_each(
-    target: Callable[..., None], first: tuple[object, ...], second: tuple[object, ...]
-) -> list[BaseProcess]:
-    """The same, each with arguments of its own, as on two machines."""
+def start_each(target: Callable[..., None], *each: tuple[object, ...]) -> list[BaseProcess]:
+    """A process for each tuple of arguments, as on machines of their own."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    pair: list[BaseProcess] = [
-        fork_context().Process(target=_as_worker, args=(rank, port, target, arguments))
-        for rank, arguments in enumerate((first, second))
+    job: list[BaseProcess] = [
+        fork_context().Process(target=_as_worker, args=(rank, len(each), port, target, arguments))
+        for rank, arguments in enumerate(each)
     ]
-    for child in pair:
+    for child in job:
         child.start()
-    return pair
+    return job
 
 
 def _as_worker(
-    rank: int, port: int, target: Callable[..., None], arguments: tuple[object, ...]
+    rank: int, size: int, port: int, target: Callable[..., None], arguments: tuple[object, ...]
 ) -> None:
     os.environ |= {
-        "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2",
+        "RANK": str(rank), "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size),
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "CUDA_VISIBLE_DEVICES": "",
     }  # fmt: skip
     target(*arguments)

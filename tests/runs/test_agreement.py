@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
 import shutil
 import signal
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -15,51 +13,26 @@ from typing import Any
 import pytest
 
 from tests.capabilities import needs
-from tests.runs.children import ended, start_each, start_pair, train
-
-SETTINGS: dict[str, object] = {
-    "train.log_every": 1,
-    "train.epochs": 2,
-    "train.batch_size": 8,
-    "train.learning_rate": 1e-3,
-    "train.evaluate_every": "4 steps",
-    "train.save_every": "3 steps",
-    "train.keep_checkpoints": 9,
-    "data.validation": "21%",
-}
-ROWS = Path("rows.csv")
-"""In the folder that each machine works in."""
-
-
-def train_here(out: Path, data: Path, model: Path, settings: dict[str, object]) -> None:
-    """Train in a working folder of its own; keep a hash of the weights this process ends with."""
-    from tunesmith.runs import train as module
-
-    out.parent.mkdir(parents=True, exist_ok=True)
-    os.chdir(out.parent)
-    finish = module.finish
-
-    def finish_and_keep(session: Any, **keywords: Any) -> Any:
-        finished = finish(session, **keywords)
-        digest = hashlib.sha256()
-        for tensor in session.network.state_dict().values():
-            digest.update(tensor.cpu().numpy().tobytes())
-        (out.parent / f"weights-{session.accelerator.process_index}").write_text(digest.hexdigest())
-        return finished
-
-    module.finish = finish_and_keep
-    train(out, data, model, settings)
-
-
-def train_and_die(
-    seconds: float | None, out: Path, data: Path, model: Path, settings: dict[str, object]
-) -> None:
-    """The same; dies by SIGKILL after some time."""
-    if seconds is not None:
-        threading.Thread(
-            target=lambda: (time.sleep(seconds), os.kill(os.getpid(), signal.SIGKILL)), daemon=True
-        ).start()
-    train_here(out, data, model, settings)
+from tests.runs.children import ended, start_each, start_pair
+from tests.runs.machines import (
+    END,
+    EVALUATION,
+    GROUP,
+    ROWS,
+    SAVE,
+    SETTINGS,
+    START,
+    STEP,
+    Fault,
+    cut_back,
+    machines,
+    run_apart,
+    said,
+    train_here,
+    train_with,
+    weights,
+)
+from tunesmith.storage.lock import hold
 
 
 def train_and_stop_in(
@@ -86,40 +59,6 @@ def train_and_stop_in(
 
     session.predict = interrupted
     train_here(out, data, model, settings)
-
-
-def machines(tmp_path: Path, name: str, data: Path) -> list[Path]:
-    """The run folders of two machines, each with a copy of the data next to it."""
-    outs = [tmp_path / f"{name}-{rank}" / "run" for rank in range(2)]
-    for out in outs:
-        out.parent.mkdir(exist_ok=True)
-        shutil.copy(data, out.parent / "rows.csv")
-    return outs
-
-
-def run_apart(
-    outs: list[Path], model: Path, *, seconds: float = 120, **sets: object
-) -> list[int | None]:
-    settings = {**SETTINGS, **{f"train.{key}": value for key, value in sets.items()}}
-    pair = start_each(train_here, *[(o, ROWS, model, settings) for o in outs])
-    return ended(pair, timeout=seconds)
-
-
-def weights(outs: list[Path]) -> list[str]:
-    return [(out.parent / f"weights-{rank}").read_text() for rank, out in enumerate(outs)]
-
-
-def error(out: Path) -> str:
-    return (out.parent / "error.txt").read_text()
-
-
-def cut_back(out: Path, step: int) -> None:
-    """As a kill leaves it after a step: later checkpoints, log and model are not there yet."""
-    for folder in (out / "checkpoints").iterdir():
-        if int(folder.name.removeprefix("step-")) > step:
-            shutil.rmtree(folder)
-    for name in ("model", "predictions"):
-        shutil.rmtree(out / name)
 
 
 def test_without_a_shared_folder_weights_are_equal_and_resumed_alike(
@@ -180,19 +119,19 @@ def test_other_rows_on_one_machine_stop_both(
     rows.write_text(rows.read_text().replace("printer", "plotter"))
     assert run_apart(outs, tiny_bert) == [6, 6]
     for out in outs:
-        assert "C140" in error(out)
-        assert "process 1: data train: " in error(out)
+        assert "C140" in said(out)
+        assert "process 1: data train: " in said(out)
     assert not (outs[0] / "recipe.yaml").exists()
     assert not outs[1].exists()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "difference"),
     [("train.seed", 7, "recipe train.seed: 42 → 7"), ("train.batch_size", 4, "recipe train.batch")],
 )
 def test_another_recipe_on_one_machine_stops_both(
-    key: str, value: object, said: str, tickets: Path, tiny_bert: Path, tmp_path: Path
+    key: str, value: object, difference: str, tickets: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
     outs = machines(tmp_path, "apart", tickets)
     settings = [SETTINGS, {**SETTINGS, key: value}]
@@ -201,7 +140,7 @@ def test_another_recipe_on_one_machine_stops_both(
         *[(o, ROWS, tiny_bert, s) for o, s in zip(outs, settings, strict=True)],
     )
     assert ended(pair) == [6, 6]
-    assert all(f"process 1: {said}" in error(out) for out in outs)
+    assert all(f"process 1: {difference}" in said(out) for out in outs)
 
 
 @pytest.mark.parametrize("rank", [0, pytest.param(1, marks=pytest.mark.slow)])
@@ -213,39 +152,75 @@ def test_what_fails_on_one_machine_stops_the_other_with_its_code(
     started = time.monotonic()
     codes = run_apart(outs, tiny_bert)
     assert codes[0] == codes[1] == 3, codes
-    assert f"process {rank} on " in error(outs[1 - rank])
-    assert "rows.csv" in error(outs[1 - rank])
+    assert f"process {rank} on " in said(outs[1 - rank])
+    assert "rows.csv" in said(outs[1 - rank])
     assert time.monotonic() - started < 60
     assert not (outs[0] / "checkpoints").exists()
 
 
+# what is killed, and how often it was done before
+KILLS = {
+    "the start": (START, 1),
+    "the process group": (GROUP, 1),
+    "a step": (STEP, 8),
+    "an evaluation": (EVALUATION, 3),
+    "a save": (SAVE, 2),
+    "the end": (END, 1),
+}
+
+
+@pytest.fixture(scope="module")
+def through(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[str]]:
+    """Data and model, and the weights of an undisturbed run."""
+    from tests.conftest import make_tiny_bert, ticket_rows
+
+    folder = tmp_path_factory.mktemp("through")
+    data = folder / "tickets.csv"
+    data.write_text("\n".join(",".join(row) for row in ticket_rows(60)) + "\n")
+    model = make_tiny_bert(folder / "bert")
+    outs = machines(folder, "through", data)
+    assert run_apart(outs, model) == [0, 0]
+    return data, model, weights(outs)
+
+
+def check_kill(fault: Fault, victim: int, through: tuple[Path, Path, list[str]], to: Path) -> None:
+    data, model, expected = through
+    outs = machines(to, "apart", data)
+    faults = [fault if rank == victim else None for rank in range(2)]
+    arguments = [(each, {}, o, ROWS, model, SETTINGS) for each, o in zip(faults, outs, strict=True)]
+    codes = ended(start_each(train_with, *arguments))
+    assert codes[victim] == -signal.SIGKILL
+    assert codes[1 - victim] == 75
+    assert "C141" in said(outs[1 - victim])
+    assert not (outs[0] / "model").exists()
+    with hold(outs[0]):
+        pass
+    assert run_apart(outs, model) == [0, 0]
+    assert weights(outs) == expected
+    assert not outs[1].exists()
+    assert not list(outs[0].rglob(".tmp-*"))
+
+
 @needs("signals")
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize("place", KILLS)
 def test_a_machine_that_goes_away_ends_the_other_and_the_rerun_agrees(
-    seed: int, tickets: Path, tiny_bert: Path, tmp_path: Path
+    place: str, victim: int, through: tuple[Path, Path, list[str]], tmp_path: Path
 ) -> None:
-    outs = machines(tmp_path, "through", tickets)
-    assert run_apart(outs, tiny_bert, epochs=12) == [0, 0]
-    expected = weights(outs)
-    outs = machines(tmp_path, "apart", tickets)
+    check_kill(Fault("killed", *KILLS[place]), victim, through, tmp_path)
+
+
+@needs("signals")
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
+def test_so_it_is_at_any_time(
+    seed: int, through: tuple[Path, Path, list[str]], tmp_path: Path
+) -> None:
+    """Between the beginning of a random step and the next, at most: the run has twelve."""
     draw = random.Random(seed)
-    victim, seconds = draw.randrange(2), draw.uniform(0.5, 4)
-    settings = {**SETTINGS, "train.epochs": 12}
-    pair = start_each(
-        train_and_die,
-        *[
-            (seconds if rank == victim else None, out, ROWS, tiny_bert, settings)
-            for rank, out in enumerate(outs)
-        ],
-    )
-    codes = ended(pair)
-    if codes != [0, 0]:
-        assert codes[victim] in (-signal.SIGKILL, 0)
-        assert codes[1 - victim] in (75, 0)
-    assert run_apart(outs, tiny_bert, epochs=12) == [0, 0]
-    if (outs[1].parent / "weights-1").exists():
-        assert weights(outs) == expected
+    fault = Fault("killed", STEP, draw.randint(1, 9), draw.uniform(0.0001, 0.02))
+    check_kill(fault, draw.randrange(2), through, tmp_path)
 
 
 @needs("signals")

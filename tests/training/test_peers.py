@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from torch.distributed import HashStore
+from torch.distributed import HashStore, Store
 
 from tunesmith.errors import IntegrityError, PeerError, RecipeError, TunesmithError
 from tunesmith.training import peers
@@ -23,13 +23,14 @@ def pair(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[peers._Joined]]:
     store = HashStore()
     monkeypatch.setattr(peers, "_stores", [store, store])
     monkeypatch.setattr(peers, "_BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(peers, "_LINGER_SECONDS", 0.2)
     monkeypatch.setenv("WORLD_SIZE", "2")
     both = []
     for rank in range(2):
         monkeypatch.setenv("RANK", str(rank))
         both.append(peers._Joined(1))
     yield both
-    for each in both:
+    for each in reversed(both):
         each.leave()
 
 
@@ -143,3 +144,53 @@ def test_a_failed_exchange_is_no_other_error(pair: list[peers._Joined]) -> None:
     error = pair[0].why(RuntimeError("[gloo/pair.cc:1] Connection closed by peer"))
     assert error is not None
     assert error.exit_code == 75
+
+
+def test_the_first_stays_until_the_others_have_left(
+    pair: list[peers._Joined], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store goes with it, and another one may not have read the last answer yet."""
+    monkeypatch.setattr(peers, "_LINGER_SECONDS", 30.0)
+    first = threading.Thread(target=pair[0].leave)
+    first.start()
+    first.join(0.1)
+    assert first.is_alive()
+    pair[1].leave()
+    first.join(10)
+    assert not first.is_alive()
+
+
+class Silent(Store):
+    """A store whose machine is gone: it takes what it gets and answers nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_over = threading.Event()
+
+    def set(self, key: str, value: str) -> None:
+        """Nothing is answered, so that nothing is waited for."""
+
+    def _no_answer(self, *_arguments: object) -> Any:
+        self.is_over.wait(30)
+        raise RuntimeError("gone")
+
+    check = compare_set = get = wait = _no_answer
+
+
+def test_a_silent_store_does_not_keep_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its failure counts although it cannot be recorded, and the end is that of the guard."""
+    ends = threading.Event()
+    monkeypatch.setattr(peers, "_BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(peers, "SILENT_SECONDS", 0.2)
+    monkeypatch.setattr(peers._Joined, "_end_now", lambda _self: ends.set())
+    store = Silent()
+    monkeypatch.setattr(peers, "_stores", [store, store])
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    each = peers._Joined(1)
+    try:
+        assert ends.wait(10)
+        assert "no answer" in str(peers.error_of(each._failure or {}))
+    finally:
+        store.is_over.set()
+        each.leave()

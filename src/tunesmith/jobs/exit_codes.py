@@ -14,10 +14,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from tunesmith import errors
-from tunesmith.errors import Interrupted, Problem, TunesmithError
+from tunesmith.errors import Interrupted, PeerError, Problem, TunesmithError
 from tunesmith.jobs.stop_signals import SIGNALS
 
 __all__ = ["AGAIN", "BY_KEYBOARD", "Ended", "job_code", "leave", "read", "remember"]
@@ -27,7 +25,6 @@ AGAIN = Interrupted.exit_code
 BY_KEYBOARD = 128 + signal.SIGINT
 
 _STOPS = frozenset(int(number) for number in SIGNALS)
-_PEER_ERROR: Any = getattr(errors, "PeerError", ())
 _problems: list[Problem] = []
 _lost_another: list[bool] = []
 
@@ -64,7 +61,7 @@ class Ended:
 def remember(error: TunesmithError) -> None:
     """Keep the error that this process ends with, for `leave`."""
     _problems[:] = error.problems
-    _lost_another[:] = [isinstance(error, _PEER_ERROR)]
+    _lost_another[:] = [isinstance(error, PeerError)]
 
 
 def leave(folder: Path, local_rank: int, code: int | None = None) -> None:

@@ -96,6 +96,7 @@ class Recorder:
 
     def _limit_waits(self, seconds: float) -> None:
         """Let the processes wait for each other as long as the steps so far suggest."""
+        current().note_progress()
         self._steps += 1
         if self._session.accelerator.num_processes == 1 or self._steps < _MEASURED_STEPS:
             self._slowest = max(self._slowest, seconds)

@@ -135,6 +135,7 @@ class Session:
         peers = current()
 
         def between() -> None:
+            peers.note_progress()
             if self.stop.was_made:
                 peers.request_stop()
             if self.stop.was_made or peers.stop_is_requested:

@@ -5,6 +5,7 @@ it reads or loads stops the others at once, with its own error and exit code. A 
 process renews a sign of life and looks for a failure; on the machine of process 0 a process that
 ended is missed at once, on others after `SILENT_SECONDS`. Small facts are exchanged here too;
 waiting for them has no limit but the life of the others, unlike a collective operation of torch.
+If the store itself does not answer, `peer_guard` ends the process.
 
 Without several processes nothing of this is loaded.
 """
@@ -34,6 +35,7 @@ from tunesmith.training.peer_errors import (
     no_job,
     shared_error,
 )
+from tunesmith.training.peer_guard import Guard
 
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
@@ -52,7 +54,7 @@ HANG_SECONDS = 3600.0
 LAST_SECONDS = 90.0
 """After another's failure this process ends by itself for so long, then at once."""
 _LINGER_SECONDS = 15.0
-"""How long process 0, which holds the store, waits for the others to read why it ends."""
+"""How long process 0, which holds the store, waits at its end for the others to read it."""
 _BEAT_SECONDS = 1.0
 _FAILED, _STOP = "failed", "stop"
 
@@ -87,6 +89,9 @@ class Peers:
     def meet(self) -> None:
         """Wait for all of them."""
         self.decide("meet", None, lambda _values: None)
+
+    def note_progress(self) -> None:
+        """Say that this process advances, whether or not the store of the job answers."""
 
     def request_stop(self) -> None:
         """Let the others know, within a second or two, that a stop was requested."""
@@ -153,6 +158,14 @@ class _Joined(Peers):
         self._stops = self._has_left = False
         self._others: list[dict[str, Any]] = []
         self._over = threading.Event()
+        self._guard = Guard(
+            is_failed=lambda: self._failure is not None,
+            end_failed=self._end_now,
+            end_silent=self._end_silent,
+            every=_BEAT_SECONDS,
+            last_seconds=LAST_SECONDS,
+            silent_seconds=SILENT_SECONDS,
+        )
         self._thread = threading.Thread(target=self._watch, name="tunesmith-peers", daemon=True)
         self._thread.start()
 
@@ -263,30 +276,37 @@ class _Joined(Peers):
     def report(self, error: BaseException) -> None:
         """Let the others know why this process ends, unless they know of a failure already."""
         self._fail({"rank": self.rank, "host": socket.gethostname(), **error_as_json(error)})
-        if self.rank:
-            return
-        with suppress(RuntimeError):  # the store goes with this process: they read it first
-            ended = self._failure and self._failure["rank"]
-            waiting = [f"seen/{rank}" for rank in range(1, self.size) if rank != ended]
-            self._store.wait(waiting, timedelta(seconds=_LINGER_SECONDS))
+        self._linger()
 
     def _fail(self, failure: dict[str, Any]) -> None:
-        """Record the first failure of the job."""
-        try:
+        """Record the first failure of the job; it counts here even if the store is silent."""
+        known = self._failure
+        self._failure = known or failure
+        with suppress(RuntimeError):
             first = self._aside.compare_set(_FAILED, "", json.dumps(failure))
-            self._failure = self._failure or json.loads(first)
-        except RuntimeError:
-            self._failure = self._failure or failure
+            self._failure = known or json.loads(first)
+
+    def _linger(self) -> None:
+        """Wait on process 0 until the others have read all they need: the store goes with it."""
+        ended = self._failure and self._failure["rank"]
+        others = [f"seen/{rank}" for rank in range(1, self.size) if rank != ended]
+        if self.rank == 0 and others:
+            with suppress(RuntimeError):
+                self._store.wait(others, timedelta(seconds=_LINGER_SECONDS))
 
     def leave(self) -> None:
-        """End the watch."""
+        """End the watch; in its thread, since a silent store would block this one."""
+        if self._failure is None:
+            self._linger()
         self._has_left = True
-        with suppress(RuntimeError):
-            self._aside.set(f"seen/{self.rank}", "left")
         self._over.set()
         self._thread.join(5 * _BEAT_SECONDS)
+        self._guard.leave()
 
-    # in the thread
+    def note_progress(self) -> None:
+        self._guard.note_life()
+
+    # in the threads
 
     def _watch(self) -> None:
         beats: dict[int, tuple[bytes, float]] = {}
@@ -305,13 +325,16 @@ class _Joined(Peers):
                     self._aside.set(f"seen/{self.rank}", "seen")
                 elif number % (1 + self.size // 32) == 0:
                     self._look(beats, now)
+                self._guard.note_life()
             except RuntimeError:
                 if not self._has_left:
                     self._failure = self._failure or ended_silently(
                         0, _("it ended without a message")
                     )
-        if not self._over.wait(LAST_SECONDS):
-            self._end_now()
+        self._over.wait()
+        if self._has_left:
+            with suppress(RuntimeError):
+                self._aside.set(f"seen/{self.rank}", "left")
 
     def _look(self, beats: dict[int, tuple[bytes, float]], now: float) -> None:
         """Look for a process that ended, or is silent: process 0 for any, the others for it."""
@@ -331,6 +354,11 @@ class _Joined(Peers):
                 text = _("no sign of life for {seconds:.0f} s").format(seconds=SILENT_SECONDS)
                 self._fail(ended_silently(rank, text, facts["host"]))
                 return
+
+    def _end_silent(self) -> None:
+        text = _("process 0 or its launcher gave no answer for {seconds:.0f} s")
+        self._failure = ended_silently(None, text.format(seconds=SILENT_SECONDS))
+        self._end_now()
 
     def _end_now(self) -> None:
         """End a process that waits in vain, or works on for nothing."""
