@@ -61,6 +61,7 @@ def train_and_stop_in(
     train_here(out, data, model, settings)
 
 
+@pytest.mark.slow
 def test_without_a_shared_folder_weights_are_equal_and_resumed_alike(
     tickets: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
@@ -111,6 +112,7 @@ def test_what_another_machine_has_is_not_looked_at(
     assert {path: path.stat().st_mtime_ns for path in outs[1].rglob("*")} == before
 
 
+@pytest.mark.slow
 def test_other_rows_on_one_machine_stop_both(
     tickets: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
@@ -143,7 +145,8 @@ def test_another_recipe_on_one_machine_stops_both(
     assert all(f"process 1: {difference}" in said(out) for out in outs)
 
 
-@pytest.mark.parametrize("rank", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
 def test_what_fails_on_one_machine_stops_the_other_with_its_code(
     rank: int, tickets: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
@@ -225,7 +228,7 @@ def test_so_it_is_at_any_time(
 
 @needs("signals")
 @pytest.mark.parametrize(
-    ("signaled", "is_rerun"),
+    ("signaled", "is_compared"),
     [
         ((2, None), False),
         pytest.param((2, 2), True, marks=pytest.mark.slow),
@@ -234,7 +237,7 @@ def test_so_it_is_at_any_time(
 )
 def test_a_stop_in_an_evaluation_saves_once_and_the_rerun_makes_it_again(
     signaled: tuple[int | None, int | None],
-    is_rerun: bool,
+    is_compared: bool,
     tickets: Path,
     tiny_bert: Path,
     tmp_path: Path,
@@ -250,10 +253,12 @@ def test_a_stop_in_an_evaluation_saves_once_and_the_rerun_makes_it_again(
     saved = sorted(path.name for path in (outs[0] / "checkpoints").glob("step-*"))
     assert saved[-1] == "step-00000008"
     assert not (outs[0] / "model").exists()
-    if not is_rerun:
-        return
     assert ended(start_each(train_here, *arguments)) == [0, 0]
     stopped = weights(outs)
+    assert stopped[0] == stopped[1], "the second got the checkpoint of the first"
+    assert not outs[1].exists(), "nothing is written but by process 0"
+    if not is_compared:
+        return
     again = machines(tmp_path, "through", tickets)
     through = [(o, ROWS, tiny_bert, settings) for o in again]
     assert ended(start_each(train_here, *through)) == [0, 0]
