@@ -10,11 +10,12 @@ from tunesmith.errors import IntegrityError, Severity
 from tunesmith.recipe import gather
 from tunesmith.runs.fingerprint import (
     MAY_CHANGE,
-    compare,
+    changed_bits,
     differences,
     hash_of,
     lasting_settings,
     machine_facts,
+    refuse_changes,
     refuse_foreign,
     versions,
 )
@@ -53,14 +54,15 @@ CHANGES: list[tuple[str, object, str]] = [
 
 
 def test_nothing_changed() -> None:
-    assert compare(BEFORE, BEFORE, "runs/x") == []
+    refuse_changes(BEFORE, BEFORE, "runs/x")
+    assert changed_bits(BEFORE, BEFORE, "runs/x") == []
     assert differences(BEFORE, BEFORE) == {}
     refuse_foreign(Path("step-00000001"), BEFORE, BEFORE)
 
 
 def test_a_line_for_every_difference() -> None:
     now = {**BEFORE, "versions": {"torch": "2.14.0"}, "machine": {"threads": 2, "device": "cpu"}}
-    problems = compare(BEFORE, now, "runs/x")
+    problems = changed_bits(BEFORE, now, "runs/x")
     assert [p.code for p in problems] == ["C103", "C103"]
     assert all(p.severity is Severity.WARNING for p in problems)
     assert "threads 1 → 2" in problems[0].message
@@ -73,7 +75,7 @@ def test_what_decides_the_numbers_may_not_change(part: str, value: object, line:
     now = {**BEFORE, part: value}
     assert differences(BEFORE, now) == {part: (line,)}
     with pytest.raises(IntegrityError, match="C104") as caught:
-        compare(BEFORE, now, "runs/x")
+        refuse_changes(BEFORE, now, "runs/x")
     assert caught.value.exit_code == 6
     (problem,) = caught.value.problems
     assert problem.evidence == (line,) and part in problem.message
@@ -89,14 +91,14 @@ def test_what_decides_the_numbers_may_not_change(part: str, value: object, line:
 def test_all_changes_are_reported_together_and_long_lists_are_cut() -> None:
     now = {**BEFORE, "tokenizer": "x", "data": {}}
     with pytest.raises(IntegrityError) as caught:
-        compare(BEFORE, now, "runs/x")
+        refuse_changes(BEFORE, now, "runs/x")
     assert [problem.message for problem in caught.value.problems] == [
         "the data changed since the run began",
         "the tokenizer changed since the run began",
     ]
     many = {**BEFORE, "recipe": {str(i): i for i in range(9)}}
     with pytest.raises(IntegrityError) as caught:
-        compare(many, {**many, "recipe": {}}, "runs/x")
+        refuse_changes(many, {**many, "recipe": {}}, "runs/x")
     assert len(caught.value.problems[0].evidence) == 5
     with pytest.raises(IntegrityError, match="differs in data, tokenizer"):
         refuse_foreign(Path("x"), BEFORE, now)
@@ -105,8 +107,45 @@ def test_all_changes_are_reported_together_and_long_lists_are_cut() -> None:
 def test_what_an_older_version_did_not_keep_is_not_compared() -> None:
     older = {**BEFORE, "model": {"name": "m", "revision": None}}
     del older["recipe"]
-    assert compare(older, BEFORE, "runs/x") == []
-    assert compare(BEFORE | {"machine": {}, "versions": {}}, BEFORE, "runs/x") == []
+    refuse_changes(older, BEFORE, "runs/x")
+    assert changed_bits(BEFORE | {"machine": {}, "versions": {}}, BEFORE, "runs/x") == []
+
+
+def on(processes: int, threads: int, micro_batch_size: int, **more: object) -> dict[str, Any]:
+    machine = {"processes": processes, "threads": threads, "micro_batch_size": micro_batch_size}
+    return {**BEFORE, "machine": {**machine, **more}}
+
+
+def test_another_number_of_processes_is_one_note() -> None:
+    """With what follows from it: threads, and micro-batches that nobody set."""
+    (note,) = changed_bits(on(2, 1, 4), on(1, 2, 4), "runs/x")
+    assert note.message == "resuming, not bit-exact: processes 2 → 1, threads 1 → 2"
+    assert "same rows and the same dropout" in (note.fix or "")
+    (note,) = changed_bits(on(2, 1, 4), on(4, 1, 2), "runs/x")
+    assert note.message == "resuming, not bit-exact: processes 2 → 4, micro_batch_size 4 → 2"
+    assert "Dropout is drawn again, for 2 rows at once" in (note.fix or "")
+    assert "--set train.micro_batch_size=4 keeps it" in (note.fix or "")
+    notes = changed_bits(on(2, 1, 4, platform="linux"), on(3, 1, 4, platform="darwin"), "runs/x")
+    assert [note.message.partition(": ")[2] for note in notes] == [
+        "processes 2 → 3", "platform linux → darwin",
+    ]  # fmt: skip
+
+
+def test_smaller_micro_batches_say_that_dropout_is_drawn_again() -> None:
+    (note,) = changed_bits(on(1, 1, 8), on(1, 1, 2), "runs/x")
+    assert note.message == "resuming, not bit-exact: micro_batch_size 8 → 2"
+    assert "Each step has the same rows. Dropout is drawn again" in (note.fix or "")
+
+
+def test_a_gpu_is_the_same_with_and_without_its_number() -> None:
+    """Of several processes each has one by number, a single one has it without."""
+    facts = {
+        device: machine_facts(
+            device=device, processes=1, precision="fp32", engine="exact", micro_batch_size=8
+        )["device"]
+        for device in ("cpu:0", "cpu")
+    }
+    assert set(facts.values()) == {"cpu"}
 
 
 @pytest.mark.parametrize("part", [None, "recipe", "data", "tokenizer", "model"])

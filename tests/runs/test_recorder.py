@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,19 @@ def test_a_run_that_diverges_names_the_rows_of_its_last_three_skipped_steps(
     expected = tuple(f"step {n}, rows {tickets}:{n + 2}" for n in (2, 3, 4))
     assert caught.value.problems[0].evidence == expected
     assert caught.value.problems[0].message == "diverged"
+
+
+def test_a_skipped_step_of_several_processes_names_the_rows_of_all(
+    tickets: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    made = session(tickets, tiny_bert, tmp_path / "run", ["data.validation=null"])
+    plan = replace(made.job.plan, num_processes=2, micro_batch_size=4)
+    made.job = replace(made.job, plan=plan)
+    own = tuple(plan.micro_batches_at(2)[0][1].tolist())
+    with Recorder(made, None) as recorder:
+        warned = recorder.timed(iter([Warned(3, Problem("M116", "skipped"), own)]))
+    assert isinstance(warned, Warned)
+    assert warned.rows == tuple(plan.examples_at(2).tolist()) and len(own) == 4
 
 
 @pytest.mark.parametrize("count", [20, 21])

@@ -58,6 +58,72 @@ def test_the_cut_does_not_depend_on_the_number_of_processes(
     assert alone == shared
 
 
+Read = dict[int, tuple[list[int], int]]
+"""The micro-batches of a step by their numbers: examples, and seed of the dropout."""
+
+
+def read_at(plan: Plan, step: int, at_most: int | None = None) -> Read:
+    """What all processes read in a step; dummies, which count for nothing, are left out."""
+    read: Read = {}
+
+    def made(number: int, examples: NDArray[np.int64], is_dummy: bool) -> Batch:
+        return Batch({}, None, 0, 0, examples, is_dummy=is_dummy)
+
+    for rank in range(plan.num_processes):
+        batches = plan.batches_at(step, rank, made, at_most=at_most)
+        assert batches, "a process without a backward pass would keep the others waiting"
+        for number, batch in batches:
+            assert number not in read or batch.is_dummy
+            if not batch.is_dummy:
+                read[number] = batch.examples.tolist(), plan.dropout_seed(step, number)
+    return read
+
+
+processes = st.lists(st.integers(1, 7), min_size=1, max_size=12)
+
+
+@given(
+    st.integers(1, 60), st.integers(1, 20), st.integers(1, 24), processes,
+    st.integers(0, 5), st.booleans(),
+)  # fmt: skip
+def test_the_number_of_processes_may_change_between_any_two_steps(
+    n: int, batch: int, micro: int, processes: list[int], at_most: int, balanced: bool
+) -> None:
+    """Same rows, micro-batches, and seeds as one process; each row once per epoch."""
+    classes = BalancedClasses.of(np.arange(n) % 3) if balanced else None
+    one = replace(make(n, 1, batch_size=batch, micro_batch_size=micro), classes=classes)
+    for epoch in range(2):
+        seen: list[int] = []
+        for step in range(epoch * one.steps_per_epoch, (epoch + 1) * one.steps_per_epoch):
+            count = processes[step % len(processes)]
+            several = make(n, count, batch_size=batch, micro_batch_size=micro)
+            several = replace(several, classes=classes)
+            read = read_at(several, step, at_most or None)
+            assert read == read_at(one, step, at_most or None)
+            assert several.learning_rate_at(step) == one.learning_rate_at(step)
+            assert several.evaluation_due(step) == one.evaluation_due(step)
+            assert several.draw_seed(step) == one.draw_seed(step)
+            seen += [example for number in sorted(read) for example in read[number][0]]
+        assert balanced or sorted(seen) == list(range(n))
+
+
+@given(st.integers(1, 40), processes)
+def test_micro_batches_that_nobody_set_become_smaller_only_for_more_processes(
+    batch: int, processes: list[int]
+) -> None:
+    plan = make(100, processes[0], batch_size=batch)
+    for count in processes[1:]:
+        fresh = make(100, count, batch_size=batch)
+        now = fresh.continuing(plan.micro_batch_size)
+        assert now.num_processes == count
+        if plan.micro_batch_size <= fresh.micro_batch_size:  # all have work as it is
+            assert read_at(now, 3) == read_at(replace(plan, num_processes=1), 3)
+        else:
+            assert now == fresh
+        plan = now
+    assert plan.continuing(None) == plan
+
+
 SCHEDULES = {
     "linear": "linear",
     "cosine": "cosine",

@@ -20,12 +20,13 @@ from tunesmith.recipe.renamed import new_name
 
 __all__ = [
     "MAY_CHANGE",
-    "compare",
+    "changed_bits",
     "differences",
     "disagreements",
     "hash_of",
     "lasting_settings",
     "machine_facts",
+    "refuse_changes",
     "refuse_foreign",
     "versions",
 ]
@@ -83,7 +84,7 @@ def machine_facts(
     import torch
 
     facts: dict[str, Any] = {
-        "device": device,
+        "device": device.partition(":")[0],  # one of several processes has a GPU with a number
         "processes": processes,
         "threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
@@ -145,8 +146,8 @@ def _shown(value: object) -> str:
     return text[:12] if is_hash else text
 
 
-def compare(before: Mapping[str, Any], now: Mapping[str, Any], run: str) -> list[Problem]:
-    """What differs from when the run began: warnings, each a reason not to expect the same bits.
+def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], run: str) -> None:
+    """Refuse to continue a run whose numbers would be those of another.
 
     Raises:
         IntegrityError: the recipe, the data, the tokenizer or the base model changed (C104).
@@ -164,20 +165,47 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any], run: str) -> list
                 for part, lines in changed.items()
             ]
         )
-    return [
-        Problem(
-            "C103",
-            _("resuming, not bit-exact: {what} {before} → {now}").format(
-                what=key, before=before_value, now=now_value
-            ),
-            Place(run),
-            fix=_("The result differs by rounding; for the same bits, resume as the run began."),
-            severity=Severity.WARNING,
-        )
+
+
+_WITH_PROCESSES = ("processes", "micro_batch_size", "threads")
+"""What changes when a run is continued by another number of processes: reported as one."""
+
+
+def changed_bits(before: Mapping[str, Any], now: Mapping[str, Any], run: str) -> list[Problem]:
+    """What differs from when the run began: warnings, each a reason not to expect the same bits."""
+    changed = {
+        key: (before_value, now_value)
         for part in ("machine", "versions")
         for key, before_value in before.get(part, {}).items()
         if (now_value := now.get(part, {}).get(key)) != before_value
-    ]
+    }
+    together = [key for key in _WITH_PROCESSES if key in changed and "processes" in changed]
+    groups = [together] if together else []
+    groups += [[key] for key in changed if key not in together]
+    return [_not_bit_exact({key: changed[key] for key in group}, run) for group in groups]
+
+
+def _not_bit_exact(changed: Mapping[str, tuple[object, object]], run: str) -> Problem:
+    changes = [f"{key} {before} → {now}" for key, (before, now) in changed.items()]
+    fix = _("The result differs by rounding; for the same bits, resume as the run began.")
+    if "micro_batch_size" in changed:
+        before, now = changed["micro_batch_size"]
+        fix = _(
+            "Each step has the same rows. Dropout is drawn again, for {now} rows at once; "
+            "--set train.micro_batch_size={before} keeps it."
+        ).format(before=before, now=now)
+    elif "processes" in changed:
+        fix = _(
+            "Each step has the same rows and the same dropout; only sums are rounded in another "
+            "order. For the same bits, resume with as many processes as the run began with."
+        )
+    return Problem(
+        "C103",
+        _("resuming, not bit-exact: {changes}").format(changes=", ".join(changes)),
+        Place(run),
+        fix=fix,
+        severity=Severity.WARNING,
+    )
 
 
 def refuse_foreign(folder: Path, saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:

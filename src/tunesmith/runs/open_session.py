@@ -22,9 +22,15 @@ from tunesmith.i18n import gettext as _
 from tunesmith.models import freeze, try_model
 from tunesmith.runs.agreement import agree_on_checkpoint, fetch_from_main
 from tunesmith.runs.custom_metrics import ComputeMetrics
-from tunesmith.runs.fingerprint import compare, differences, machine_facts, refuse_foreign
+from tunesmith.runs.fingerprint import (
+    differences,
+    machine_facts,
+    refuse_changes,
+    refuse_foreign,
+)
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.make_engine import make_engine
+from tunesmith.runs.micro_batches import keep_micro_batches
 from tunesmith.runs.plan_file import has_begun, read_plan, remembered_warnings, write_plan
 from tunesmith.runs.prepare import PreparedRun
 from tunesmith.runs.session import Session
@@ -81,7 +87,7 @@ def open_session(
     if damage is not None:
         warnings.append(_damaged_plan(run, damage))
     if stored_plan:
-        warnings += compare(stored_plan["fingerprint"], fingerprint, str(run.path))
+        refuse_changes(stored_plan["fingerprint"], fingerprint, str(run.path))
 
     network, new_weights = _build_model(job, accelerator, warnings)
     selection = make_engine(
@@ -112,7 +118,7 @@ def open_session(
     if accelerator.is_main_process:
         with session.engine.plain_model():  # as it is saved
             refuse_small_disk(run, network, job.recipe.train.keep_checkpoints)
-    _resume(session)
+    keep_micro_batches(session, _resume(session))
     return session
 
 
@@ -169,8 +175,8 @@ def _build_model(
     return network, tuple(loaded.new_weights)
 
 
-def _resume(session: Session) -> None:
-    """Continue from the newest whole checkpoint of process 0, if there is one."""
+def _resume(session: Session) -> checkpoint.Checkpoint | None:
+    """Continue from the newest whole checkpoint of process 0, if there is one; returns it."""
     run, accelerator = session.run, session.accelerator
 
     def newest() -> checkpoint.Checkpoint | None:
@@ -202,6 +208,7 @@ def _resume(session: Session) -> None:
                 severity=Severity.WARNING,
             )
         )
+    return agreed[0] if agreed is not None else None
 
 
 def _refuse_foreign(session: Session, saved: checkpoint.Checkpoint) -> None:
@@ -212,7 +219,7 @@ def _refuse_foreign(session: Session, saved: checkpoint.Checkpoint) -> None:
     """
     theirs, ours = saved.fingerprint, session.fingerprint
     if not session.stored_plan and theirs and "recipe" not in differences(theirs, ours):
-        session.warnings += compare(theirs, ours, str(session.run.path))
+        refuse_changes(theirs, ours, str(session.run.path))
     refuse_foreign(saved.folder, theirs, ours)
 
 

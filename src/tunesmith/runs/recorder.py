@@ -107,7 +107,10 @@ class Recorder:
     def _with_rows(self, event: Warned) -> Warned:
         """Replace the examples that the loop names by rows of files."""
         job = self._session.job
-        rows = job.examples["train"].rows[list(event.rows)].tolist()
+        examples = list(event.rows)
+        if job.plan.num_processes > 1:  # of which these are those of this one
+            examples = job.plan.examples_at(event.step - 1).tolist()
+        rows = job.examples["train"].rows[examples].tolist()
         places = [str(place) for place in job.places_of("train", rows)]
         shown = ", ".join(places[:20]) + (" …" if len(places) > 20 else "")
         evidence = _("step {step}, rows {places}").format(step=event.step, places=shown)

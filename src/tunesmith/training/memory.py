@@ -94,7 +94,7 @@ def memory_problem(error: BaseException) -> Problem:
         "M111",
         _("out of memory: {reason}").format(reason=reason),
         fix=_(
-            "Lower train.micro_batch_size (the result stays the same), train.max_length or "
+            "Lower train.micro_batch_size (a step keeps its rows), train.max_length or "
             "train.eval_batch_size, or set train.gradient_checkpointing."
         ),
     )

@@ -105,6 +105,18 @@ class Plan:
         parts = [examples[i : i + size] for i in range(0, len(examples), size)]
         return [(number, part) for number, part in enumerate(parts)][rank :: self.num_processes]
 
+    def continuing(self, micro_batch_size: int | None) -> Plan:
+        """Return the plan for steps after some that were split into micro-batches of that size.
+
+        Smaller ones stay as they are, and the dropout with them, however few processes there are
+        now; larger ones become smaller where else a process would have none.
+
+        Args:
+            micro_batch_size: examples per forward pass so far; None if that is not known.
+        """
+        size = min(self.micro_batch_size, micro_batch_size or self.micro_batch_size)
+        return replace(self, micro_batch_size=size)
+
     def batches_at(
         self,
         step: int,
