@@ -134,7 +134,7 @@ def of_steps(run: RunFolder, name: str) -> list[float]:
     return [event[name] for event in run.events() if event["event"] == "step"]
 
 
-def noted(run: RunFolder) -> list[Mapping[str, Any]]:
+def notes_of(run: RunFolder) -> list[Mapping[str, Any]]:
     """What the run says of being continued."""
     return [event for event in run.events() if event.get("code") == "C103"]
 
@@ -187,10 +187,10 @@ def test_two_processes_then_one(tickets: Path, tiny_bert: Path, tmp_path: Path) 
     )
     check_same(one, several, rounding=1e-6, steps=6)
     each_row_once_an_epoch(ledger(several), 47, 6)
-    (note,) = noted(several)
+    (note,) = notes_of(several)
     assert "processes 2 → 1" in note["message"] and "micro_batch_size" not in note["message"]
     assert "same rows and the same dropout" in note["fix"]
-    assert noted(one) == []
+    assert notes_of(one) == []
 
 
 # slow: three jobs each
@@ -201,7 +201,7 @@ def test_two_processes_then_one(tickets: Path, tiny_bert: Path, tmp_path: Path) 
 def test_two_processes_then_four_then_one(
     engine: str, tickets: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
-    """In double precision the weights are the same to 1e-9; so only rounding keeps them apart.
+    """With weights in double precision they end within 1e-8: only rounding keeps the runs apart.
 
     In float32 AdamW divides gradients that are zero but for rounding, such as those of the bias of
     keys, by themselves: these weights, on which nothing depends, differ by up to the learning rate
@@ -216,13 +216,13 @@ def test_two_processes_then_four_then_one(
         )
         for name, parts in {"one": ALONE_AT_ONCE, "several": ELASTIC}.items()
     )  # fmt: skip
-    check_same(one, several, rounding=1e-10 if in_double else 1e-6)
+    check_same(one, several, rounding=1e-7 if in_double else 1e-6)
     each_row_once_an_epoch(ledger(several), 47, 6)
-    assert ["processes 2 → 4" in note["message"] for note in noted(several)] == [True, False]
+    assert ["processes 2 → 4" in note["message"] for note in notes_of(several)] == [True, False]
     for name, tensor in weights(one).items():
         if in_double or not name.endswith("key.bias"):
             np.testing.assert_allclose(
-                weights(several)[name], tensor, rtol=0, atol=1e-9 if in_double else 1e-5
+                weights(several)[name], tensor, rtol=0, atol=1e-8 if in_double else 1e-5
             )
 
 
@@ -242,8 +242,8 @@ TASKS: dict[str, tuple[list[dict[str, object]], dict[str, object]]] = {
     ),
     "early stopping": (
         list(GOLDEN["text-classification"].rows),
-        {"train.evaluate_every": "1 step", "train.select_by": "loss", "train.learning_rate": 0.1,
-         "train.early_stopping": "4 evaluations", "train.max_steps": 40},
+        {"train.evaluate_every": "1 step", "train.select_by": "loss", "train.learning_rate": 3e-3,
+         "train.early_stopping": "3 evaluations", "train.max_steps": 40},
     ),
 }  # fmt: skip
 
@@ -256,24 +256,24 @@ def test_every_kind_of_rows(task: str, tiny_bert: Path, tmp_path: Path) -> None:
     data = tmp_path / "rows.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     settings = {**SETTINGS, "train.max_steps": 8, "train.engine": "exact", **own}
-    one, several = (
-        run_parts(
-            parts, tmp_path / name / "run", data, tiny_bert, in_double=True, settings=settings
-        )
-        for name, parts in {
-            "one": ALONE_AT_ONCE, "several": [Part(2, 2), Part(3, 5), Part(1)],
-        }.items()
-    )  # fmt: skip
-    check_same(one, several, rounding=1e-8, steps=len(of_steps(one, "loss")))
-    facts = [run.facts() for run in (one, several)]
+
+    def run(name: str, parts: Sequence[Part]) -> RunFolder:
+        out = tmp_path / name / "run"
+        return run_parts(parts, out, data, tiny_bert, in_double=True, settings=settings)
+
+    one = run("one", ALONE_AT_ONCE)
+    last = len(of_steps(one, "loss"))
+    several = run("several", [Part(2, 2), Part(3, last - 1), Part(1)])
+    check_same(one, several, rounding=1e-6, steps=last)
+    facts = [folder.facts() for folder in (one, several)]
     for name in ("best_step", "reason", "steps"):
         assert facts[0][name] == facts[1][name]
     if task == "early stopping":
-        assert facts[0]["reason"] == "early stopping" and len(of_steps(one, "loss")) > 5
+        assert facts[0]["reason"] == "early stopping" and facts[0]["best_step"] > 2
 
 
 @pytest.mark.slow
-def test_micro_batches_that_nobody_set_stay_as_they_are_for_fewer_processes(
+def test_micro_batches_that_no_recipe_sets_stay_as_they_are_for_fewer_processes(
     tickets: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
     """Those of four processes have two rows; one process keeps them, and with them the dropout."""
@@ -285,7 +285,7 @@ def test_micro_batches_that_nobody_set_stay_as_they_are_for_fewer_processes(
         tmp_path / "several" / "run", tickets, tiny_bert, settings=of_none,
     )  # fmt: skip
     check_same(one, several, rounding=1e-6)
-    assert not any("micro_batch_size" in note["message"] for note in noted(several))
+    assert not any("micro_batch_size" in note["message"] for note in notes_of(several))
 
 
 @pytest.mark.slow
@@ -307,6 +307,6 @@ def test_more_processes_have_smaller_micro_batches_and_the_same_rows(
     ]  # fmt: skip
     assert rows[0] == rows[1]
     np.testing.assert_allclose(of_steps(several, "loss"), of_steps(one, "loss"), rtol=1e-6)
-    (note,) = noted(several)
+    (note,) = notes_of(several)
     assert "processes 1 → 3, micro_batch_size 8 → 3" in note["message"]
     assert "train.micro_batch_size=8 keeps it" in note["fix"]

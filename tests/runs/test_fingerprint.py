@@ -117,7 +117,7 @@ def on(processes: int, threads: int, micro_batch_size: int, **more: object) -> d
 
 
 def test_another_number_of_processes_is_one_note() -> None:
-    """With what follows from it: threads, and micro-batches that nobody set."""
+    """With what follows from it: threads, and micro-batches that no recipe sets."""
     (note,) = changed_bits(on(2, 1, 4), on(1, 2, 4), "runs/x")
     assert note.message == "resuming, not bit-exact: processes 2 → 1, threads 1 → 2"
     assert "same rows and the same dropout" in (note.fix or "")
@@ -137,8 +137,8 @@ def test_smaller_micro_batches_say_that_dropout_is_drawn_again() -> None:
     assert "Each step has the same rows. Dropout is drawn again" in (note.fix or "")
 
 
-def test_a_gpu_is_the_same_with_and_without_its_number() -> None:
-    """Of several processes each has one by number, a single one has it without."""
+def test_the_number_of_a_device_is_left_out() -> None:
+    """Of several processes each has a GPU with a number, a single one has it without."""
     facts = {
         device: machine_facts(
             device=device, processes=1, precision="fp32", engine="exact", micro_batch_size=8

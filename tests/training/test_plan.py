@@ -108,7 +108,7 @@ def test_the_number_of_processes_may_change_between_any_two_steps(
 
 
 @given(st.integers(1, 40), processes)
-def test_micro_batches_that_nobody_set_become_smaller_only_for_more_processes(
+def test_micro_batches_that_no_recipe_sets_become_smaller_only_for_more_processes(
     batch: int, processes: list[int]
 ) -> None:
     plan = make(100, processes[0], batch_size=batch)
