@@ -18,6 +18,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from tests.capabilities import needs
+from tests.conftest import ticket_rows
 from tests.golden import ALONE as GOLDEN
 from tests.runs.children import ended, in_child, start_each, train
 from tunesmith.runs.folder import RunFolder
@@ -241,9 +242,9 @@ TASKS: dict[str, tuple[list[dict[str, object]], dict[str, object]]] = {
         list(GOLDEN["multi-label-classification"].rows), {"data.label": "tags"},
     ),
     "early stopping": (
-        list(GOLDEN["text-classification"].rows),
+        [{"text": text, "label": label} for _id, text, label in ticket_rows(60)[1:]],
         {"train.evaluate_every": "1 step", "train.select_by": "loss", "train.learning_rate": 3e-3,
-         "train.early_stopping": "3 evaluations", "train.max_steps": 40},
+         "train.early_stopping": "2 evaluations", "train.max_steps": 40},
     ),
 }  # fmt: skip
 
