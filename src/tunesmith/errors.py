@@ -252,12 +252,21 @@ class Interrupted(TunesmithError):
 
 
 class PeerError(TunesmithError):
-    """Another process of the job failed, with its exit code; 75 if it ended without a message."""
+    """Another process of the job failed, with its exit code; 75 if it ended without a message.
+
+    Attributes:
+        is_silent: whether it did not answer, so that it may run yet.
+    """
 
     exit_code = 75
 
     def __init__(
-        self, problems: Problem | Iterable[Problem], *, exit_code: int = exit_code
+        self,
+        problems: Problem | Iterable[Problem],
+        *,
+        exit_code: int = exit_code,
+        is_silent: bool = False,
     ) -> None:
         super().__init__(problems)
         self.exit_code = exit_code
+        self.is_silent = is_silent

@@ -79,12 +79,26 @@ def test_a_killed_process_is_a_cause() -> None:
     assert code_of(one(0, KILL), one(1, ABRT)) == 137
 
 
+@needs("signals")
+def test_a_process_that_does_not_answer_is_killed_to_end_the_job() -> None:
+    """As one that is suspended: no reason not to run the same command again."""
+    silent = Ended(1, 10, 75, 1, lost_another=True, lost_silent=True)
+    assert code_of(one(0, KILL), silent) == 75
+    assert code_of(one(0, 4, 1), silent) == 4
+
+
+def test_one_that_waited_in_vain_ends_without_leaving_its_code(tmp_path: Path) -> None:
+    leave(tmp_path, 0)
+    assert read(tmp_path, {0: 75}, 1)[0].lost_silent
+    assert not read(tmp_path, {0: 6}, 1)[0].lost_silent
+
+
 def test_what_a_process_leaves_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setattr(exit_codes, "_problems", [])
-    monkeypatch.setattr(exit_codes, "_lost_another", [])
+    monkeypatch.setattr(exit_codes, "_lost", [])
     leave(tmp_path, 1)
     assert read(tmp_path, {1: -9}, 2)[1].code == -9, "it was killed"
     exit_codes.remember(RecipeError.of("R100", "no such option"))
@@ -95,7 +109,12 @@ def test_what_a_process_leaves_is_read_again(
     assert not left.lost_another
     exit_codes.remember(PeerError.of("C141", "process 0 failed"))
     leave(tmp_path, 1, 6)
-    assert read(tmp_path, {}, 2)[1].lost_another
+    left = read(tmp_path, {}, 2)[1]
+    assert left.lost_another
+    assert not left.lost_silent
+    exit_codes.remember(PeerError(left.problems, is_silent=True))
+    leave(tmp_path, 1, 75)
+    assert read(tmp_path, {}, 2)[1].lost_silent
     (tmp_path / "rank-1.json").write_text(json.dumps("")[:1])
     assert read(tmp_path, {}, 2)[1].code is None
 

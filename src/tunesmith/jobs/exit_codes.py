@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tunesmith.errors import Interrupted, PeerError, Problem, TunesmithError
@@ -24,9 +24,10 @@ AGAIN = Interrupted.exit_code
 """Stopped on request, after saving: the same command continues."""
 BY_KEYBOARD = 128 + signal.SIGINT
 
+_KILLED = -getattr(signal, "SIGKILL", 0)
 _STOPS = frozenset(int(number) for number in SIGNALS)
 _problems: list[Problem] = []
-_lost_another: list[bool] = []
+_lost: list[PeerError] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Ended:
         time: when it left the code; infinite for one that was killed.
         problems: the errors it ended with.
         lost_another: whether it only failed because another process failed or is gone.
+        lost_silent: whether that process did not answer, and may run yet.
         speaks: whether it is the first of the whole job, which prints its errors itself.
     """
 
@@ -49,6 +51,7 @@ class Ended:
     time: float = math.inf
     problems: tuple[Problem, ...] = ()
     lost_another: bool = False
+    lost_silent: bool = False
     speaks: bool = False
 
     @property
@@ -61,7 +64,7 @@ class Ended:
 def remember(error: TunesmithError) -> None:
     """Keep the error that this process ends with, for `leave`."""
     _problems[:] = error.problems
-    _lost_another[:] = [isinstance(error, PeerError)]
+    _lost[:] = [error] if isinstance(error, PeerError) else []
 
 
 def leave(folder: Path, local_rank: int, code: int | None = None) -> None:
@@ -70,7 +73,8 @@ def leave(folder: Path, local_rank: int, code: int | None = None) -> None:
         "pid": os.getpid(),
         "code": code,
         "time": time.time(),
-        "lost_another": any(_lost_another),
+        "lost_another": bool(_lost),
+        "lost_silent": any(error.is_silent for error in _lost),
         "speaks": os.environ.get("RANK", "0") == "0",
         "problems": [problem.as_json() for problem in _problems],
     }
@@ -98,7 +102,8 @@ def _read_one(folder: Path, rank: int, seen: int | None) -> Ended:
     except (OSError, ValueError):
         return Ended(rank, code=seen)
     if left["code"] is None:
-        return Ended(rank, left["pid"], seen)
+        has_waited = seen == AGAIN  # in vain, so that it ended without coming to its end
+        return Ended(rank, left["pid"], seen, lost_another=has_waited, lost_silent=has_waited)
     problems = tuple(map(Problem.from_json, left["problems"]))
     return Ended(
         rank,
@@ -107,6 +112,7 @@ def _read_one(folder: Path, rank: int, seen: int | None) -> Ended:
         left["time"],
         problems,
         left["lost_another"],
+        left["lost_silent"],
         left["speaks"],
     )
 
@@ -126,6 +132,8 @@ def job_code(
             is not known count as stopped then.
     """
     ended = list(processes)
+    if any(one.lost_silent for one in ended):  # what was killed is what had not answered
+        ended = [replace(one, code=None) if one.code == _KILLED else one for one in ended]
     failed = [one for one in ended if not _is_stop(one.code) and one.code not in (0, None)]
     if requested is not None:
         failed = [one for one in failed if not one.lost_another]
@@ -146,7 +154,7 @@ def _order(one: Ended) -> tuple[int, float, bool]:
     """
     is_bug = one.code in (1, TunesmithError.exit_code)
     kind = 3 if one.lost_another else 2 if is_bug else 1 if one.time == math.inf else 0
-    return kind, one.time, one.code != -getattr(signal, "SIGKILL", 0)
+    return kind, one.time, one.code != _KILLED
 
 
 def _is_stop(code: int | None) -> bool:

@@ -244,9 +244,13 @@ def _unsaid(
     cause: Ended | None, processes: Sequence[Ended], requested: int | None
 ) -> list[Problem]:
     """Return why a process ended, if it could not say so itself; only the first of a job speaks."""
-    if cause is None:
+    if cause is None and requested is not None:
         killed = [one for one in processes if one.pid is not None and one.code is None]
-        return [_out_of_time(len(killed))] if requested is not None and killed else []
+        return [_out_of_time(len(killed))] if killed else []
+    if cause is None:  # a process that is of another machine, or does not answer
+        cause = next((one for one in processes if one.lost_another and one.problems), None)
+    if cause is None:
+        return []
     if cause.problems:
         said = {str(problem) for one in processes if one.speaks for problem in one.problems}
         return [problem for problem in cause.problems if str(problem) not in said]

@@ -8,7 +8,7 @@ from typing import Any
 from tunesmith.errors import Interrupted, PeerError, Problem, TunesmithError
 from tunesmith.i18n import gettext as _
 
-__all__ = ["ended_silently", "error_as_json", "error_of", "no_job", "shared_error"]
+__all__ = ["ended_silently", "error_as_json", "error_of", "no_job", "not_answering", "shared_error"]
 
 
 def no_job(reason: str) -> Problem:
@@ -23,6 +23,11 @@ def no_job(reason: str) -> Problem:
 def ended_silently(rank: int | None, reason: str, host: str | None = None) -> dict[str, Any]:
     """The failure of a process that did not report one: the same command may succeed."""
     return {"rank": rank, "host": host, "reason": reason, "code": PeerError.exit_code}
+
+
+def not_answering(rank: int | None, reason: str, host: str | None = None) -> dict[str, Any]:
+    """The failure of a process that does not answer, and may run yet."""
+    return {**ended_silently(rank, reason, host), "silent": True}
 
 
 def error_as_json(error: BaseException) -> dict[str, Any]:
@@ -57,7 +62,9 @@ def error_of(failure: dict[str, Any]) -> TunesmithError:
         named = where.format(rank=rank, host=failure.get("host"))
         message = _("{process} failed: {reason}").format(process=named, reason=reason)
     return PeerError(
-        Problem("C141", message, evidence=_lines(problems), fix=_what_to_do(code)), exit_code=code
+        Problem("C141", message, evidence=_lines(problems), fix=_what_to_do(code)),
+        exit_code=code,
+        is_silent=bool(failure.get("silent")),
     )
 
 

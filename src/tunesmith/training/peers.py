@@ -33,6 +33,7 @@ from tunesmith.training.peer_errors import (
     error_as_json,
     error_of,
     no_job,
+    not_answering,
     shared_error,
 )
 from tunesmith.training.peer_guard import Guard
@@ -234,7 +235,7 @@ class _Joined(Peers):
             except DistStoreError:  # not yet
                 if time.monotonic() - started > limit:
                     text = _("it did not come within {seconds:.0f} s")
-                    self._fail(ended_silently(rank, text.format(seconds=limit)))
+                    self._fail(not_answering(rank, text.format(seconds=limit)))
             except RuntimeError as error:
                 raise self._lost() from error
         raise error_of(self._failure)
@@ -269,7 +270,8 @@ class _Joined(Peers):
             time.sleep(0.05)
         if self._failure is None:
             reason = _("an exchange between processes failed: {reason}")
-            self._fail(ended_silently(None, reason.format(reason=text.splitlines()[0][-200:])))
+            failed = not_answering if "imed out" in text else ended_silently
+            self._fail(failed(None, reason.format(reason=text.splitlines()[0][-200:])))
         assert self._failure is not None  # noqa: S101 - `_fail` sees to it
         return error_of(self._failure)
 
@@ -352,12 +354,12 @@ class _Joined(Peers):
                 beats[rank] = beat, now
             elif now - beats[rank][1] > SILENT_SECONDS:
                 text = _("no sign of life for {seconds:.0f} s").format(seconds=SILENT_SECONDS)
-                self._fail(ended_silently(rank, text, facts["host"]))
+                self._fail(not_answering(rank, text, facts["host"]))
                 return
 
     def _end_silent(self) -> None:
         text = _("process 0 or its launcher gave no answer for {seconds:.0f} s")
-        self._failure = ended_silently(None, text.format(seconds=SILENT_SECONDS))
+        self._failure = not_answering(None, text.format(seconds=SILENT_SECONDS))
         self._end_now()
 
     def _end_now(self) -> None:
