@@ -132,7 +132,11 @@ def _prediction_stats(run: RunFolder, task_json: Mapping[str, Any]) -> Predictio
     if not rows or not all(map(task.is_labeled, rows)):
         return None
     answers = [record.answer for record in records]
-    return _stats(task.output, task.output.recorded(answers, task.targets(rows)))
+    try:
+        targets = task.targets(rows)
+    except KeyError:  # a label that the plan does not know, which is damaged then
+        return None
+    return _stats(task.output, task.output.recorded(answers, targets))
 
 
 def _stats(kind: OutputKind, answers: RowAnswers) -> PredictionStats | None:
