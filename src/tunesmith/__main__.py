@@ -1,4 +1,4 @@
-"""`python -m tunesmith`, which is also what `torchrun -m` and `accelerate launch -m` run."""
+"""The program: `tunesmith` and `python -m tunesmith`, also as torchrun and accelerate run it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,16 @@ import sys
 
 from tunesmith.jobs import worker
 
-if __name__ == "__main__":
+__all__ = ["run"]
+
+
+def run() -> int:
+    """Run the command that `sys.argv` names, and return its exit code."""
     worker.begin()
     from tunesmith.cli import main
 
-    sys.exit(worker.end(main()))
+    return worker.end(main())
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from tunesmith.jobs import worker
+from tunesmith.__main__ import run
 
 __all__ = ()
 
 if __name__ == "__main__":
-    worker.begin()
-    from tunesmith.cli import main
-
     sys.argv.insert(1, "launch")
-    sys.exit(worker.end(main()))
+    sys.exit(run())

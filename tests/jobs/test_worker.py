@@ -73,12 +73,15 @@ def test_a_signal_to_a_process_without_a_launcher(monkeypatch: pytest.MonkeyPatc
     handled: dict[int, object] = {}
     monkeypatch.setattr(signal, "getsignal", lambda _number: signal.SIG_DFL)
     monkeypatch.setattr(signal, "signal", handled.__setitem__)
-    monkeypatch.setattr(sys, "argv", ["tunesmith", "predict"])
-    worker.begin()
-    assert handled == {}
-    monkeypatch.setattr(sys, "argv", ["tunesmith", "--json", "train", "recipe.yaml"])
-    worker.begin()
-    assert {signal.SIGTERM, signal.SIGUSR1, signal.SIGINT} <= handled.keys()
+    for others in ([], ["--help"], ["predict", "runs/a", "train"], ["--lang", "zh", "check"]):
+        monkeypatch.setattr(sys, "argv", ["tunesmith", *others])
+        worker.begin()
+        assert handled == {}
+    for trains in (["--json", "train", "x"], ["--lang", "zh", "train"], ["launch", "train", "x"]):
+        handled.clear()
+        monkeypatch.setattr(sys, "argv", ["tunesmith", *trains])
+        worker.begin()
+        assert {signal.SIGTERM, signal.SIGUSR1, signal.SIGINT} <= handled.keys()
     ended: list[int] = []
     monkeypatch.setattr(os, "_exit", ended.append)
     for number in (signal.SIGTERM, signal.SIGINT):

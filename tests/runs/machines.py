@@ -63,6 +63,16 @@ SAVE = "tunesmith.runs.recorder:Recorder.save"
 END = "tunesmith.runs.train:finish"
 START = "tunesmith.runs.train:agree_on_inputs"
 GROUP = "tunesmith.runs.train:make_accelerator"
+MOMENTS = {
+    "the start": (START, 1),
+    "the process group": (GROUP, 1),
+    "the first step": (STEP, 1),
+    "a later step": (STEP, 8),
+    "an evaluation": (EVALUATION, 3),
+    "a save": (SAVE, 2),
+    "the end": (END, 1),
+}
+"""A function, and its call at which something happens to a process."""
 
 
 def at_call(place: str, number: int, act: Callable[[], None]) -> None:
@@ -134,6 +144,15 @@ def train_with(
     with (out.parent / "stderr.txt").open("w") as file:
         os.dup2(file.fileno(), 2)
     train_here(out, data, model, settings)
+
+
+def tickets_and_model(folder: Path) -> tuple[Path, Path]:
+    """Data and a model for jobs."""
+    from tests.conftest import make_tiny_bert, ticket_rows  # what children need not load
+
+    data = folder / "tickets.csv"
+    data.write_text("\n".join(",".join(row) for row in ticket_rows(60)) + "\n")
+    return data, make_tiny_bert(folder / "bert")
 
 
 def machines(tmp_path: Path, name: str, data: Path, count: int = 2) -> list[Path]:

@@ -15,19 +15,16 @@ import pytest
 from tests.capabilities import needs
 from tests.runs.children import ended, start_each, start_pair
 from tests.runs.machines import (
-    END,
-    EVALUATION,
-    GROUP,
+    MOMENTS,
     ROWS,
-    SAVE,
     SETTINGS,
-    START,
     STEP,
     Fault,
     cut_back,
     machines,
     run_apart,
     said,
+    tickets_and_model,
     train_here,
     train_with,
     weights,
@@ -161,26 +158,11 @@ def test_what_fails_on_one_machine_stops_the_other_with_its_code(
     assert not (outs[0] / "checkpoints").exists()
 
 
-# what is killed, and how often it was done before
-KILLS = {
-    "the start": (START, 1),
-    "the process group": (GROUP, 1),
-    "a step": (STEP, 8),
-    "an evaluation": (EVALUATION, 3),
-    "a save": (SAVE, 2),
-    "the end": (END, 1),
-}
-
-
 @pytest.fixture(scope="module")
 def through(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[str]]:
     """Data and model, and the weights of an undisturbed run."""
-    from tests.conftest import make_tiny_bert, ticket_rows
-
     folder = tmp_path_factory.mktemp("through")
-    data = folder / "tickets.csv"
-    data.write_text("\n".join(",".join(row) for row in ticket_rows(60)) + "\n")
-    model = make_tiny_bert(folder / "bert")
+    data, model = tickets_and_model(folder)
     outs = machines(folder, "through", data)
     assert run_apart(outs, model) == [0, 0]
     return data, model, weights(outs)
@@ -207,11 +189,11 @@ def check_kill(fault: Fault, victim: int, through: tuple[Path, Path, list[str]],
 @needs("signals")
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
-@pytest.mark.parametrize("place", KILLS)
+@pytest.mark.parametrize("place", MOMENTS)
 def test_a_machine_that_goes_away_ends_the_other_and_the_rerun_agrees(
     place: str, victim: int, through: tuple[Path, Path, list[str]], tmp_path: Path
 ) -> None:
-    check_kill(Fault("killed", *KILLS[place]), victim, through, tmp_path)
+    check_kill(Fault("killed", *MOMENTS[place]), victim, through, tmp_path)
 
 
 @needs("signals")

@@ -17,17 +17,15 @@ import pytest
 from tests.capabilities import needs
 from tests.runs.children import ended, start_each
 from tests.runs.machines import (
-    EVALUATION,
-    GROUP,
+    MOMENTS,
     ROWS,
-    SAVE,
     SETTINGS,
-    START,
     STEP,
     Fault,
     machines,
     run_apart,
     said,
+    tickets_and_model,
     train_with,
     weights,
 )
@@ -43,26 +41,12 @@ LONG = {**SHORT, "SILENT_SECONDS": 100.0}
 SECONDS = 30.0
 """In which all have ended; most of them are for loading."""
 
-# what is suspended, and how often it was done before
-PLACES = {
-    "the start": (START, 1),
-    "the process group": (GROUP, 1),
-    "the first step": (STEP, 1),
-    "a later step": (STEP, 8),
-    "an evaluation": (EVALUATION, 3),
-    "a save": (SAVE, 2),
-}
-
 
 @pytest.fixture(scope="module")
 def through(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[int, str]]:
     """Data and model, and the weights of undisturbed runs, by the number of processes."""
-    from tests.conftest import make_tiny_bert, ticket_rows
-
     folder = tmp_path_factory.mktemp("through")
-    data = folder / "tickets.csv"
-    data.write_text("\n".join(",".join(row) for row in ticket_rows(60)) + "\n")
-    model = make_tiny_bert(folder / "bert")
+    data, model = tickets_and_model(folder)
     expected = {}
     for count in (2, 3):
         outs = machines(folder, f"through-{count}", data, count)
@@ -94,7 +78,7 @@ def check_again(outs: list[Path], model: Path, expected: str) -> None:
 @pytest.mark.parametrize(
     ("place", "rank", "count"),
     [
-        *((place, rank, 2) for place in PLACES for rank in (0, 1)),
+        *((place, rank, 2) for place in MOMENTS for rank in (0, 1)),
         ("a later step", 1, 3),
         ("a later step", 0, 3),
         ("an evaluation", 2, 3),
@@ -110,7 +94,7 @@ def test_a_suspended_process_ends_the_others_and_itself_when_it_goes_on(
     """As by SIGSTOP; process 0 holds the store that the others ask."""
     data, model, expected = through
     outs = machines(tmp_path, "apart", data, count)
-    job = start(outs, model, rank, Fault("suspended", *PLACES[place]), SHORT)
+    job = start(outs, model, rank, Fault("suspended", *MOMENTS[place]), SHORT)
     others = [child for number, child in enumerate(job) if number != rank]
     try:
         assert ended(others, timeout=SECONDS) == [75] * (count - 1)

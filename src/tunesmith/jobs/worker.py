@@ -25,6 +25,7 @@ FOLDER = "TUNESMITH_JOB"
 LAUNCHER = "launcher"
 """The file there with the process id of the launcher."""
 
+_TRAINING = ("train", "launch")
 _job: list[tuple[Path, int]] = []
 
 
@@ -32,7 +33,7 @@ def begin() -> None:
     """Prepare this process, if it trains; before anything is loaded."""
     folder = os.environ.pop(FOLDER, None)  # processes that this one starts are not of the job
     if not is_launched():
-        if "train" in sys.argv:  # process 1 of a container would ignore what it does not handle
+        if _trains():  # process 1 of a container would ignore what it does not handle
             _stop_early()
         return
     if folder is None:
@@ -46,6 +47,16 @@ def begin() -> None:
     if launcher != os.getppid():
         os._exit(end(AGAIN))
     end_with_parent(launcher)
+
+
+def _trains() -> bool:
+    """Whether the command of this process is one that a scheduler may stop."""
+    before = ""
+    for word in sys.argv[1:]:
+        if not word.startswith("-") and before != "--lang":
+            return word in _TRAINING
+        before = word
+    return False
 
 
 def end(code: int) -> int:

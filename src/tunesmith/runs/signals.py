@@ -30,8 +30,6 @@ __all__ = ["StopRequest"]
 _APART_SECONDS = 0.1
 """Two Ctrl-C of a hand are at least so far apart."""
 _APART_UNDER_LAUNCHER_SECONDS = 5.0
-_LAUNCHERS = ("TORCHELASTIC_RUN_ID", "SLURM_PROCID")
-"""Variables of launchers that forward signals, or signal every process."""
 
 
 class StopRequest:
@@ -123,5 +121,5 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _seconds_apart() -> float:
     """How far apart two Ctrl-C are that a hand made."""
-    is_launched = any(name in os.environ for name in _LAUNCHERS)
-    return _APART_UNDER_LAUNCHER_SECONDS if is_launched else _APART_SECONDS
+    forwards = is_launched() or "SLURM_PROCID" in os.environ  # or signals every process
+    return _APART_UNDER_LAUNCHER_SECONDS if forwards else _APART_SECONDS

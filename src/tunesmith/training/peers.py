@@ -340,11 +340,13 @@ class _Joined(Peers):
 
     def _look(self, beats: dict[int, tuple[bytes, float]], now: float) -> None:
         """Look for a process that ended, or is silent: process 0 for any, the others for it."""
-        for rank, other in enumerate(self._others) if self.rank == 0 else [(0, self._others[:1])]:
-            if rank == self.rank or not other or self._aside.check([f"seen/{rank}"]):
+        if not self._others:  # they are awaited yet
+            return
+        me = self._others[self.rank]
+        for rank in range(1, self.size) if self.rank == 0 else (0,):
+            if self._aside.check([f"seen/{rank}"]):
                 continue
-            facts = other if isinstance(other, dict) else other[0]
-            me = self._others[self.rank]
+            facts = self._others[rank]
             is_here = (facts["host"], facts["boot"]) == (me["host"], me["boot"])
             if is_here and not process_runs(facts["pid"], facts["started"]):
                 self._fail(ended_silently(rank, _("it ended without a message"), facts["host"]))
