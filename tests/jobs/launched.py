@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +31,19 @@ class Launched:
 
     def start(self, *options: str) -> subprocess.Popen[str]:
         """Start it, with options of torchrun; by default for two processes."""
+        # as at a terminal, also where the tests were started under nohup
+        before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        try:
+            return self._started(options or standalone(2))
+        finally:
+            signal.signal(signal.SIGHUP, before)
+
+    def _started(self, options: Sequence[str]) -> subprocess.Popen[str]:
         temporary = self.folder / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
         sets = [part for written in SETTINGS for part in ("--set", written)]
         return subprocess.Popen(
-            [sys.executable, "-m", "tunesmith.launch", *(options or standalone(2)),
+            [sys.executable, "-m", "tunesmith.launch", *options,
              "train", str(self.data), "--model", str(self.model), "--out", "run", *sets],
             cwd=self.folder,
             stdout=subprocess.PIPE,

@@ -50,7 +50,7 @@ def _are_aligned(sample: Sample, tokens: Column, tags: Column) -> bool:
     refuses rows that do not fit.
     """
     pairs = [
-        (words, marks)
+        (len(words), marks)  # of long texts the words of one row at a time
         for row in sample.rows
         if (words := _items(row.values.get(tokens.name))) is not None
         and (marks := _items(row.values.get(tags.name))) is not None
@@ -58,17 +58,17 @@ def _are_aligned(sample: Sample, tokens: Column, tags: Column) -> bool:
     if not pairs or 2 * len(pairs) < len(sample.rows):
         return False
     are_lists = all(isinstance(value, list) for value in sample.values(tokens.name))
-    items = [item for _words, marks in pairs for item in marks]
+    items = [item for _count, marks in pairs for item in marks]
     # lists within lists are of sentences, not of words, which the task says
     inner = [one for item in items for one in (item if isinstance(item, list) else (item,))]
     has_entities = any(map(_is_prefixed, inner))
-    equal = sum(len(words) == len(marks) for words, marks in pairs)
+    equal = sum(count == len(marks) for count, marks in pairs)
     if 2 * equal < len(pairs) and not (are_lists and has_entities):
         return False
     if are_lists:
         return 2 * sum(isinstance(one, str | int | float) for one in inner) >= len(inner)
     # a text and a label, each of one word, are no lists
-    return has_entities and any(len(words) > 1 for words, _marks in pairs)
+    return has_entities and any(count > 1 for count, _marks in pairs)
 
 
 def _is_prefixed(tag: object) -> bool:
