@@ -53,7 +53,7 @@ def test_the_wheel_holds_the_package(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as file:
         names = set(file.namelist())
         (entry_points,) = (name for name in names if name.endswith("/entry_points.txt"))
-        assert b"tunesmith = tunesmith.__main__:run" in file.read(entry_points)
+        assert b"tunesmith = tunesmith.launch:run" in file.read(entry_points)
     about = entry_points.rpartition("/")[0]
     added = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
     assert names == {*package_files(), *(f"{about}/{name}" for name in added)}

@@ -1,21 +1,10 @@
-"""The program: `tunesmith` and `python -m tunesmith`, also as torchrun and accelerate run it."""
+"""`python -m tunesmith`, which is also what `torchrun -m` and `accelerate launch -m` run."""
 
 from __future__ import annotations
 
 import sys
 
-from tunesmith.jobs import worker
-
-__all__ = ["run"]
-
-
-def run() -> int:
-    """Run the command that `sys.argv` names, and return its exit code."""
-    worker.begin()
-    from tunesmith.cli import main
-
-    return worker.end(main())
-
+from tunesmith.launch import run
 
 if __name__ == "__main__":
     sys.exit(run())
