@@ -15,7 +15,7 @@ COMMON = ("json", "quiet", "lang", "debug", "help")
 """Options of every command."""
 
 AREAS: dict[str, tuple[str, ...]] = {
-    "start": ("quickstart", "init", "check", "train", "launch"),
+    "start": ("quickstart", "init", "check", "train", "launch", "many"),
     "use": ("predict", "eval", "calibrate", "errors", "metric"),
     "look": ("data", "inspect", "tokenizer", "runs", "report", "eject", "config"),
     "help": ("explain", "bench", "doctor"),

@@ -22,15 +22,13 @@ from tunesmith.cli.suggestions import (
     with_corrected_command,
     with_new_flags,
 )
-from tunesmith.errors import ModelError, Place, Problem, RecipeError, ResourceError, TunesmithError
+from tunesmith.errors import Place, Problem, RecipeError, ResourceError, TunesmithError
 from tunesmith.i18n import DOMAIN, LANGUAGES, LOCALE_FOLDER, current_language, use_language
 from tunesmith.i18n import gettext as _
 from tunesmith.jobs import exit_codes
+from tunesmith.runs.unexpected import as_known
 from tunesmith.storage import notices
-from tunesmith.storage.disk import is_too_long, name_too_long
 from tunesmith.storage.operating_system import expanded
-from tunesmith.text import shortened
-from tunesmith.training.memory import is_out_of_memory, memory_problem
 
 __all__ = ["load_command", "main"]
 
@@ -154,40 +152,13 @@ def _command_of(words: Sequence[str]) -> click.Command | None:
 
 def _as_known(error: Exception, words: Sequence[str], *, debug: bool) -> TunesmithError:
     """The error with its code; an unexpected exception is reported as a bug (M000)."""
-    if isinstance(error, TunesmithError):
-        cause = error.__cause__
-        is_memory = isinstance(error, ModelError) and cause is not None and is_out_of_memory(cause)
-        return ResourceError(memory_problem(cause)) if cause and is_memory else error
     if isinstance(error, click.NoSuchOption):
         return RecipeError(unknown_option(error, words))
     if isinstance(error, click.ClickException):
         context = error.ctx if isinstance(error, click.UsageError) else None
         fix = context.get_usage() if context else None
         return RecipeError.of("R100", error.format_message(), fix=fix)
-    if isinstance(error, OSError) and error.errno is not None:
-        return _system_error(error)
-    if is_out_of_memory(error):
-        return ResourceError(memory_problem(error))
-    first, *more = f"{type(error).__name__}: {error}".split("\n")
-    return TunesmithError.of(
-        "M000",
-        _("a bug in tunesmith: {error}").format(error=first),
-        evidence=tuple(more),
-        fix=None if debug else _("Run again with --debug for the traceback."),
-    )
-
-
-def _system_error(error: OSError) -> TunesmithError:
-    """An error of the operating system: a name that is too long, a disk that fails."""
-    if is_too_long(error):
-        return RecipeError(name_too_long(str(error.filename)))
-    place = Place(shortened(str(error.filename or "-")))
-    return ResourceError.of(
-        "C107",
-        _("operating system error: {reason}").format(reason=error.strerror or error),
-        place,
-        fix=_("Check this file, its folder and the disk; --debug shows the traceback."),
-    )
+    return as_known(error, debug=debug)
 
 
 def _group() -> click.Group:

@@ -25,7 +25,7 @@ FOLDER = "TUNESMITH_JOB"
 LAUNCHER = "launcher"
 """The file there with the process id of the launcher."""
 
-_TRAINING = ("train", "launch")
+_TRAINING = ("train", "launch", "many")
 _job: list[tuple[Path, int]] = []
 
 

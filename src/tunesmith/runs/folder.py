@@ -9,6 +9,7 @@ runs/NAME/
   model/           the best model
   predictions/     one Parquet file per evaluated split
   report.html      all of it, to read
+  job.json         how it ended, as a job of `tunesmith many`
 """
 
 from __future__ import annotations
@@ -40,14 +41,15 @@ __all__ = [
 ]
 
 _OWN_NAMES = (
-    r"recipe\.yaml|plan\.json|rejected\.jsonl|report\.html|model|predictions|preflight|step-\d{8,}"
+    r"recipe\.yaml|plan\.json|rejected\.jsonl|report\.html|job\.json|model|predictions|preflight"
+    r"|step-\d{8,}"
 )
 """What is written into a run folder under a name of its own while it is unfinished."""
 _LEFT_BEHIND = re.compile(
     rf"\.lock|\.holder\.json(-(now-)?\d+)?|\.(tmp|trash|old)-({_OWN_NAMES})-\d+"
-    rf"|\.bad-({_OWN_NAMES})-\d{{8}}T\d{{6}}(-\d+)?|\.DS_Store"
+    rf"|\.bad-({_OWN_NAMES})-\d{{8}}T\d{{6}}(-\d+)?|\.DS_Store|job\.json"
 )
-"""Hidden files of a run that never began; with nothing else the folder is as good as empty."""
+"""Files of a run that never began; with nothing else the folder is as good as empty."""
 
 
 @dataclass(frozen=True, slots=True)

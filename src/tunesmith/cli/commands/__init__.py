@@ -12,6 +12,7 @@ COMMANDS = {
     "check": N_("Validate data and recipe."),
     "train": N_("Train, or continue a stopped run."),
     "launch": N_("Train in several processes, as torchrun starts them."),
+    "many": N_("Train many small jobs from a file."),
     "predict": N_("Predict texts with a finished model."),
     "eval": N_("Score a finished model on labeled data."),
     "calibrate": N_("Calibrate a model's probabilities."),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tunesmith.runs.dry_run import Estimate
     from tunesmith.runs.folder import RunFolder
 
-__all__ = ["command"]
+__all__ = ["command", "train_one"]
 
 
 @click.command(
@@ -80,7 +80,7 @@ def _command(
         _dry_run(terminal, layers, out=out, named_after=what[0])
         return 0
     if seeds is None:
-        _train(terminal, layers, out, what[0], restart=restart)
+        train_one(terminal, layers, out, what[0], restart=restart)
         return 0
     from tunesmith.runs.seeds import folders_of_seeds, spread_over
 
@@ -89,13 +89,13 @@ def _command(
     runs = []
     for seed, folder in folders.items():
         seeded = layers.with_sets(f"train.seed={seed}")
-        runs.append(_train(terminal, seeded, folder, what[0], restart=restart))
+        runs.append(train_one(terminal, seeded, folder, what[0], restart=restart))
     if is_main_process():
         show_spread(terminal, runs, spread_over(runs))
     return 0
 
 
-def _train(
+def train_one(
     terminal: Terminal, layers: Layers, out: str | Path | None, named_after: str, *, restart: bool
 ) -> RunFolder:
     """Train one run, from its first notes to its summary."""

@@ -1,0 +1,40 @@
+"""What the jobs share: imported once, in the process that theirs are forked from.
+
+It computes nothing, so that each job begins as a fresh process would, and starts no thread of its
+own. It ends when the command is gone; signals are for the jobs, to which their handling is left.
+"""
+
+from __future__ import annotations
+
+import gc
+import signal
+from contextlib import suppress
+from importlib import import_module
+
+from tunesmith.jobs.stop_signals import SIGNALS
+
+__all__ = ["prepare"]
+
+_USED_BY_EVERY_JOB = (
+    "torch",
+    "accelerate",
+    "transformers",
+    "tunesmith.analysis.report",
+    "tunesmith.many.worker",
+    "tunesmith.runs.prepare",
+    "tunesmith.runs.train",
+)
+
+
+def prepare() -> None:
+    """Import it."""
+    if hasattr(signal, "pthread_sigmask"):  # one that comes now is kept for the job that follows
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    for name in _USED_BY_EVERY_JOB:
+        with suppress(Exception):  # each job reports it, with its code
+            import_module(name)
+    gc.collect()
+    gc.freeze()  # pages that the collector does not touch stay shared
+
+
+prepare()
