@@ -11,7 +11,7 @@ import pytest
 for module in ("fcntl", "resource"):  # most faults are made of forks, signals, links and limits
     pytest.importorskip(module)
 
-from tests.faults import KINDS, Case, all_cases  # noqa: E402
+from tests.faults import KINDS, Case, Skipped, all_cases  # noqa: E402
 
 QUICK = [(kind, case) for kind, case in all_cases() if case.is_quick]
 
@@ -23,7 +23,10 @@ def test_the_promises_hold(
     kind: str, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert case.run(tmp_path), kind
+    try:
+        assert case.run(tmp_path), kind
+    except Skipped as reason:
+        pytest.skip(str(reason))
 
 
 def test_every_kind_has_cases_with_names_of_their_own() -> None:
@@ -31,7 +34,7 @@ def test_every_kind_has_cases_with_names_of_their_own() -> None:
     assert len(names) == len(set(names)) >= 400
     counts = Counter(kind for kind, _name in names)
     assert list(counts) == list(KINDS) and min(counts.values()) >= 20
-    assert {kind for kind, _case in QUICK} == set(KINDS)
+    assert {kind for kind, _case in QUICK} == set(KINDS) - {"network", "signals"}
 
 
 def test_the_page_counts_them() -> None:

@@ -16,13 +16,17 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-__all__ = ["KINDS", "Case", "all_cases"]
+__all__ = ["KINDS", "Case", "Skipped", "all_cases"]
 
 KINDS = (
-    "bombs", "kills", "damage", "disks", "hostile_models", "hostile_hub", "hostile_data",
-    "hostile_recipes",
+    "killed_jobs", "network", "signals", "bombs", "kills", "damage", "disks", "hostile_models",
+    "hostile_hub", "hostile_data", "hostile_recipes",
 )  # fmt: skip
 """In the order in which they run: the longest cases first, so that both processes end together."""
+
+
+class Skipped(Exception):
+    """A case cannot be made on this machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
-from tests.faults import KINDS, Case, all_cases
+from tests.faults import KINDS, Case, Skipped, all_cases
 
 
 class Result(NamedTuple):
@@ -73,13 +73,15 @@ def run_case(kind: str, case: Case) -> Result:
         try:
             with limit(case.seconds):
                 seen, is_held = case.run(Path(folder)), True
+        except Skipped as reason:
+            seen, is_held = f"skipped: {reason}", True
         except (Exception, Overtime) as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(last.filename).name}:{last.lineno}"
             seen, is_held = f"{type(error).__name__} at {where}: {error}", False
         finally:
             os.chdir(home)
-    seen = " ".join(seen.split())[:160]
+    seen = " ".join(seen.split())[: int(os.environ.get("FAULTS_WIDTH", "160"))]
     seconds, cpu = time.monotonic() - started, cpu_seconds() - cpu_started
     return Result(kind, case.name, is_held, seen, seconds, cpu)
 
@@ -111,11 +113,13 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     faulthandler.enable()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     kinds = tuple(arguments.kinds)
     numbers = [i for i, (_kind, c) in enumerate(_cases(kinds)) if arguments.only in c.name]
     started, results = time.monotonic(), list[Result]()
     with tempfile.TemporaryDirectory(prefix="fault-cache-") as cache:
         os.environ["TUNESMITH_CACHE"] = cache
+        os.environ["TMPDIR"] = cache  # of the workers: what they leave goes with it
         context = multiprocessing.get_context("spawn")
         with context.Pool(arguments.processes) as pool:
             work = ((kinds, number) for number in numbers)

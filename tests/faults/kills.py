@@ -25,6 +25,7 @@ from typing import Any
 
 from tests.conftest import make_tiny_bert
 from tests.faults import Case
+from tests.faults.same_run import assert_same
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
 
@@ -194,43 +195,11 @@ def finished_run(folder: Path) -> RunFolder:
     return RunFolder(folder / "run")
 
 
-def weights(run_folder: Path) -> str:
-    return atomic.sha256_of(run_folder / "model" / "model.safetensors")
-
-
-def reported(run_folder: RunFolder) -> list[dict[str, Any]]:
-    """The events that do not depend on the moments of the kills, without their times."""
-    times = ("time", "seconds", "train_seconds", "samples_per_second")
-    return [
-        {key: value for key, value in event.items() if key not in times}
-        for event in run_folder.events()
-        if event["event"] not in ("saved", "warned")
-    ]
-
-
 def assert_undisturbed(folder: Path) -> str:
     """Run the command to its end, and compare all with the undisturbed run."""
     said = run(folder, command())
     assert said.code == 0, said.text[-2000:]
-    actual, expected = RunFolder(folder / "run"), RunFolder(world().home / "run")
-    assert actual.is_finished and atomic.damage(actual.predictions) is None
-    assert weights(actual.path) == weights(expected.path)
-    assert reported(actual) == reported(expected)
-    assert actual.facts()["scores"] == expected.facts()["scores"]
-    odd = [[w for w in one.warnings() if w.startswith("D")] for one in (actual, expected)]
-    assert odd[0] == odd[1] != []
-    cards = [(one.model / "README.md").read_text() for one in (actual, expected)]
-    assert cards[0] == cards[1] and "Data warnings" in cards[0]
-    tables = [sorted(path.name for path in one.predictions.iterdir()) for one in (actual, expected)]
-    assert tables[0] == tables[1]
-    for name in tables[0]:
-        assert (actual.predictions / name).read_bytes() == (
-            expected.predictions / name
-        ).read_bytes()
-    assert actual.report.is_file()
-    leftovers = [p.name for p in actual.path.rglob(".*") if p.name.startswith((".tmp", ".trash"))]
-    assert leftovers == []
-    return "the same bits"
+    return assert_same(RunFolder(folder / "run"), RunFolder(world().home / "run"))
 
 
 # kills

@@ -12,9 +12,9 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -30,8 +30,11 @@ from tunesmith.i18n import current_language
 from tunesmith.i18n import gettext as _
 from tunesmith.jobs.exit_codes import Ended, job_code, read
 from tunesmith.jobs.launcher_signals import LauncherSignals, end_processes
+from tunesmith.jobs.launcher_watch import LauncherWatch
 from tunesmith.jobs.orphans import GRACE
 from tunesmith.jobs.worker import FOLDER, LAUNCHER
+from tunesmith.storage import notices
+from tunesmith.storage.temporary import temporary_folder
 from tunesmith.training.cpus import is_chosen_by_user
 
 __all__ = ["launch"]
@@ -56,32 +59,37 @@ def launch(words: Sequence[str], *, debug: bool = False) -> tuple[int, tuple[Pro
         RecipeError: the words make no sense (R193).
         ResourceError: the processes cannot find each other (C152).
     """
-    folder = Path(tempfile.mkdtemp(prefix="tunesmith-job-"))
-    job = _Job(folder, debug=debug)
+    job = _Job(debug=debug)
     try:
         with (
             _KeptEnvironment(),
             LauncherSignals(pass_on=job.pass_on, end_at_once=job.end_at_once) as job.signals,
+            temporary_folder("job") as job.folder,
         ):
             return job.run(words)
     except _Requested:  # just as all was over, or before anything began
         return job.signals.requested or Interrupted.exit_code, ()
     finally:
         logging.disable(logging.NOTSET)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Job:
     """The processes of one job on this machine."""
 
     signals: LauncherSignals
+    folder: Path | None = None
 
-    def __init__(self, folder: Path, *, debug: bool) -> None:
-        self._folder = folder
+    def __init__(self, *, debug: bool) -> None:
         self._debug = debug
         self._count = 0
         self._grace = float(_GRACE_SECONDS)
         self._is_over = False
+        self._suspended: set[int] = set()
+
+    @property
+    def _home(self) -> Path:
+        assert self.folder is not None  # noqa: S101 - nothing has begun without it
+        return self.folder
 
     def run(self, words: Sequence[str]) -> tuple[int, tuple[Problem, ...]]:
         """Start the processes, wait for them, and return what `launch` does."""
@@ -91,24 +99,58 @@ class _Job:
         try:
             options = _read(words)
             self._prepare(options)
-            seen = self._run_agent(options)
+            with LauncherWatch(
+                processes=self._processes,
+                end_suspended=self._end_suspended,
+                give_up=self._give_up,
+            ):
+                seen = self._run_agent(options)
         except _Requested:
             seen = {}
         self._is_over = True
         end_processes(self._pids(), grace=self._grace)  # none, unless the agent was interrupted
-        processes = read(self._folder, seen, self._count)
+        return self._outcome(seen)
+
+    def _outcome(self, seen: Mapping[int, int]) -> tuple[int, tuple[Problem, ...]]:
+        """The exit code, and what no process has said."""
+        processes = self._processes(seen)
         code, cause = job_code(processes, requested=self.signals.requested)
         if self.signals.requested is not None and code == 0 and not self._count:
             code = self.signals.requested
         return code, tuple(_unsaid(cause, processes, self.signals.requested))
 
+    def _processes(self, seen: Mapping[int, int] | None = None) -> list[Ended]:
+        """How each process ended; one that was suspended has not answered."""
+        return [
+            replace(one, lost_another=True, lost_silent=True) if one.pid in self._suspended else one
+            for one in read(self._home, seen or {}, self._count)
+        ]
+
+    def _end_suspended(self, one: Ended) -> None:
+        """Kill a process that no one has continued."""
+        if one.pid is not None and one.pid not in self._suspended:
+            self._suspended.add(one.pid)
+            notices.show_now(_was_suspended(one))
+            end_processes([one.pid], grace=0.0, wait=False)
+
+    def _give_up(self) -> None:
+        """End the launcher, which waits for another machine in vain."""
+        code, problems = self._outcome({})
+        for problem in problems or (_waits_in_vain(),):
+            notices.show_now(problem)
+        end_processes(self._pids(), grace=0.0)
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        has_begun = any(one.pid is not None for one in self._processes())
+        os._exit(code if has_begun else Interrupted.exit_code)
+
     def _prepare(self, options: Namespace) -> None:
         """Set what the processes inherit."""
         from torch.distributed.run import config_from_args
 
-        os.environ |= {FOLDER: str(self._folder), "TUNESMITH_LANG": current_language()}
-        (self._folder / LAUNCHER).write_text(str(os.getpid()), encoding="ascii", newline="\n")
-        options.log_dir = options.log_dir or str(self._folder / "logs")
+        os.environ |= {FOLDER: str(self._home), "TUNESMITH_LANG": current_language()}
+        (self._home / LAUNCHER).write_text(str(os.getpid()), encoding="ascii", newline="\n")
+        options.log_dir = options.log_dir or str(self._home / "logs")
         options.shutdown_timeout = _grace(options.shutdown_timeout)
         os.environ[GRACE] = str(options.shutdown_timeout)
         self._grace = float(options.shutdown_timeout)
@@ -156,11 +198,12 @@ class _Job:
     def end_at_once(self, save: bool) -> NoReturn:
         """End the processes, and the launcher without returning to what it does."""
         end_processes(self._pids(), grace=self._grace if save else 0.0)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
         os._exit(self.signals.requested or Interrupted.exit_code)
 
     def _pids(self) -> list[int]:
-        ended = read(self._folder, {}, self._count)
+        ended = read(self._home, {}, self._count)
         return [one.pid for one in ended if one.pid is not None]
 
 
@@ -267,6 +310,26 @@ def _killed(one: Ended) -> Problem:
         "C150",
         message.format(rank=one.local_rank, signal=name),
         fix=_("Often memory ran out. The same command continues from the last checkpoint."),
+    )
+
+
+def _was_suspended(one: Ended) -> Problem:
+    return Problem(
+        "C154",
+        _("process {rank} of the job was suspended for minutes and is ended").format(
+            rank=one.local_rank
+        ),
+        fix=_("The same command continues from the last checkpoint."),
+        severity=Severity.WARNING,
+    )
+
+
+def _waits_in_vain() -> Problem:
+    return Problem(
+        "C155",
+        _("the launcher waits for another machine in vain"),
+        fix=_("See whether the machines reach each other. The same command continues."),
+        severity=Severity.WARNING,
     )
 
 

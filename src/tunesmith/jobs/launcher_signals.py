@@ -112,13 +112,18 @@ def _is_at_terminal() -> bool:
     return False
 
 
-def end_processes(pids: Iterable[int], *, grace: float) -> None:
+def end_processes(pids: Iterable[int], *, grace: float, wait: bool = True) -> None:
     """Stop processes that this one started, and kill those that have not ended in time.
 
     Args:
         pids: their ids, each the first of its process group.
         grace: how many seconds they have; 0 to kill them now.
+        wait: until they have ended; not if someone else does.
     """
+    if not wait:
+        for pid in pids:
+            _signal(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        return
     running = [pid for pid in pids if _runs(pid)]
     if grace:
         for pid in running:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from tunesmith.models.files import TOKENIZER_FILES, ModelFiles
 from tunesmith.models.untrusted import UnreadableFile, coded, open_regular, read_json
 from tunesmith.storage.disk import disk_problem, is_full
 from tunesmith.storage.library_logging import quiet_transformers
+from tunesmith.storage.temporary import temporary_folder
 from tunesmith.text import quoted
 
 __all__ = ["load_tokenizer", "longest_input", "read_backend"]
@@ -59,13 +59,13 @@ def load_tokenizer(files: ModelFiles) -> Any:
             fix=_("Fetch the model again, or choose another one."),
         )
     with (
-        tempfile.TemporaryDirectory(prefix="tokenizer-") as folder,
-        coded(lambda reason: _unusable(files, reason.replace(folder, str(files.folder)))),
+        temporary_folder("tokenizer") as copy,
+        coded(lambda reason: _unusable(files, reason.replace(str(copy), str(files.folder)))),
         quiet_transformers(),
     ):
-        _copy_checked(files, Path(folder))
+        _copy_checked(files, copy)
         tokenizer = AutoTokenizer.from_pretrained(
-            folder, config=_plain_config(files), trust_remote_code=False
+            str(copy), config=_plain_config(files), trust_remote_code=False
         )
     if not getattr(tokenizer, "is_fast", False):
         raise ModelError.of(

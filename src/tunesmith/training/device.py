@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -37,6 +38,8 @@ __all__ = [
 
 _FIRST_WAIT = timedelta(seconds=600)
 """A collective operation that takes longer is an error, until `limit_waits`."""
+_ANY_ORDER_PROCESSES = 2
+"""The most processes whose sum is the same in any order."""
 SHORTEST_WAIT_SECONDS = 120.0
 _STEPS_PER_WAIT = 20.0
 
@@ -186,6 +189,11 @@ def widest_float(device: torch.device) -> torch.dtype:
 def wrap(accelerator: Accelerator, network: nn.Module, *, has_unused: bool) -> nn.Module:
     """Return the model on its device, in its precision, and in DDP if processes share it.
 
+    After its first step DDP puts gradients into buckets anew, in the order in which they came. From
+    three processes on, where a gradient is in a bucket decides in which order processes are
+    summed, so that a run which was continued would differ in rounding. DDP leaves its buckets
+    alone where it looks for weights without a gradient.
+
     Args:
         accelerator: from `make_accelerator`.
         network: any torch model.
@@ -193,7 +201,10 @@ def wrap(accelerator: Accelerator, network: nn.Module, *, has_unused: bool) -> n
     """
     from accelerate.utils import DistributedDataParallelKwargs
 
-    accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=has_unused)
+    looks = has_unused or accelerator.num_processes > _ANY_ORDER_PROCESSES
+    if looks and not has_unused:
+        warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
+    accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=looks)
     wrapped: nn.Module = accelerator.prepare_model(network)
     return wrapped
 

@@ -37,6 +37,7 @@ from tunesmith.training.peer_errors import (
     shared_error,
 )
 from tunesmith.training.peer_guard import Guard
+from tunesmith.training.peer_store import connect, join_seconds
 
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
@@ -46,8 +47,6 @@ __all__ = ["Peers", "current", "joined"]
 Mine = TypeVar("Mine")
 Decision = TypeVar("Decision")
 
-JOIN_SECONDS = 900.0
-"""How long the processes may start one after another."""
 SILENT_SECONDS = 120.0
 """Without a sign of life for so long a process counts as dead."""
 HANG_SECONDS = 3600.0
@@ -151,7 +150,7 @@ class _Joined(Peers):
         from torch._C._distributed_c10d import PrefixStore
 
         if not _stores:  # they stay until the process ends: that of process 0 is the server
-            _stores.extend((_connect(), _connect()))
+            _stores.extend((connect(), connect()))
         super().__init__(int(os.environ.get("RANK", "0")), num_processes())
         self._store, self._aside = (PrefixStore(f"tunesmith/{number}", s) for s in _stores)
         self._count = 0
@@ -178,7 +177,7 @@ class _Joined(Peers):
         me = {
             "host": socket.gethostname(), "boot": boot_id(), "pid": pid, "started": start_of(pid),
         }  # fmt: skip
-        self._others = self.decide("hello", me, list, limit=JOIN_SECONDS)
+        self._others = self.decide("hello", me, list, limit=join_seconds())
 
     def decide(
         self,
@@ -290,11 +289,29 @@ class _Joined(Peers):
 
     def _linger(self) -> None:
         """Wait on process 0 until the others have read all they need: the store goes with it."""
+        from torch.distributed import DistStoreError
+
         ended = self._failure and self._failure["rank"]
-        others = [f"seen/{rank}" for rank in range(1, self.size) if rank != ended]
-        if self.rank == 0 and others:
-            with suppress(RuntimeError):
-                self._store.wait(others, timedelta(seconds=_LINGER_SECONDS))
+        deadline = time.monotonic() + _LINGER_SECONDS
+        others = set(range(1, self.size)) - {ended}
+        while self.rank == 0 and others and time.monotonic() < deadline:
+            others = {rank for rank in others if not self._is_gone(rank)}
+            try:
+                seen = [f"seen/{rank}" for rank in others]
+                self._store.wait(seen, timedelta(seconds=_BEAT_SECONDS / 2))
+                return
+            except DistStoreError:  # not yet
+                continue
+            except RuntimeError:
+                return
+
+    def _is_gone(self, rank: int) -> bool:
+        """Whether a process of this machine has ended; of others it is not known."""
+        if not self._others:
+            return False
+        me, facts = self._others[self.rank], self._others[rank]
+        is_here = (facts["host"], facts["boot"]) == (me["host"], me["boot"])
+        return is_here and not process_runs(facts["pid"], facts["started"])
 
     def leave(self) -> None:
         """End the watch; in its thread, since a silent store would block this one."""
@@ -342,13 +359,11 @@ class _Joined(Peers):
         """Look for a process that ended, or is silent: process 0 for any, the others for it."""
         if not self._others:  # they are awaited yet
             return
-        me = self._others[self.rank]
         for rank in range(1, self.size) if self.rank == 0 else (0,):
             if self._aside.check([f"seen/{rank}"]):
                 continue
             facts = self._others[rank]
-            is_here = (facts["host"], facts["boot"]) == (me["host"], me["boot"])
-            if is_here and not process_runs(facts["pid"], facts["started"]):
+            if self._is_gone(rank):
                 self._fail(ended_silently(rank, _("it ended without a message"), facts["host"]))
                 return
             beat = self._aside.get(f"beat/{rank}") if self._aside.check([f"beat/{rank}"]) else b""
@@ -374,24 +389,3 @@ class _Joined(Peers):
             with suppress(OSError, ValueError):
                 stream.flush()
         os._exit(error.exit_code)
-
-
-def _connect() -> Store:
-    """A connection to the store of the job, which process 0 or torchrun holds.
-
-    Raises:
-        PeerError: it is not reached (C141).
-        RecipeError: the environment does not say where it is (C139).
-    """
-    from torch.distributed import DistError
-    from torch.distributed.rendezvous import rendezvous
-
-    try:
-        store, _rank, _size = next(rendezvous("env://", timeout=timedelta(seconds=JOIN_SECONDS)))
-    except ValueError as error:
-        raise RecipeError(no_job(str(error))) from error
-    except DistError as error:
-        text = _("it was not reached: {reason}").format(reason=str(error).splitlines()[0][:300])
-        raise error_of(ended_silently(0, text)) from error
-    store.set_timeout(timedelta(seconds=60))
-    return store  # type: ignore[no-any-return]
