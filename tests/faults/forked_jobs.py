@@ -1,7 +1,7 @@
 """Jobs of several processes that are forked from one which has the libraries loaded.
 
 What runs is the program: its entry, its launcher, the agent of torch, and its ranks, each in a
-session of its own. Only the start is another one: where the agent starts Python anew, it forks.
+session of its own. Only the start is another one: where the agent starts Python again, it forks.
 So a job takes a second instead of ten.
 
 This process becomes the parent of whatever loses its own, so that none is overlooked.
@@ -31,7 +31,7 @@ from typing import Any, NoReturn
 
 from tests.faults.moments import Moment, arm
 
-__all__ = ["LAUNCHERS", "Job", "Started", "children_of", "standing_in", "state_of"]
+__all__ = ["LAUNCHERS", "ForkedJob", "RunningJob", "children_of", "no_orphans", "state_of"]
 
 Words = Sequence[str]
 
@@ -52,7 +52,7 @@ TRACE = signal.SIGRTMIN + 9
 
 
 @dataclass
-class Job:
+class ForkedJob:
     """What is trained where.
 
     Attributes:
@@ -69,7 +69,7 @@ class Job:
 
     def start(
         self, moment: Moment | None = None, *, patch: Callable[[], None] | None = None
-    ) -> Started:
+    ) -> RunningJob:
         """Start it; something may happen at a moment of one of its ranks."""
         for name in ("tmp", "cache", "pids"):
             (self.folder / name).mkdir(exist_ok=True)
@@ -82,7 +82,7 @@ class Job:
             "OMP_NUM_THREADS": "1",
             **({MOMENT: json.dumps(moment.as_json())} if moment else {}),
         }
-        started = Started(self)
+        started = RunningJob(self)
         if LAUNCHERS[self.launcher]:
             started.first = [self._fork(self._launch, variables, "launcher", patch)]
             return started
@@ -150,7 +150,7 @@ class Job:
 
 
 @dataclass
-class Started:
+class RunningJob:
     """A job that was started.
 
     Attributes:
@@ -159,20 +159,20 @@ class Started:
         codes: how they ended, by process id; negative for a signal.
     """
 
-    job: Job
+    job: ForkedJob
     first: list[int] = field(default_factory=list)
     codes: dict[int, int] = field(default_factory=dict)
 
     def pid_of(self, name: str) -> int | None:
-        """The id of the launcher or of a rank; None if it has not begun, or nobody knows."""
+        """The id of the launcher or of a rank; None if it has not begun, or no one knows."""
         with suppress(OSError, ValueError):
             return int((self.job.folder / "pids" / name).read_text())
         return None
 
     def ranks(self) -> list[int]:
         """The ids of the ranks that have begun."""
-        found = (self.pid_of(str(rank)) for rank in range(self.job.size))
-        return [pid for pid in found if pid is not None]
+        pids = (self.pid_of(str(rank)) for rank in range(self.job.size))
+        return [pid for pid in pids if pid is not None]
 
     def codes_left(self) -> list[int]:
         """The exit codes that ranks came to by themselves, in order."""
@@ -221,7 +221,7 @@ class Started:
 
 
 @contextmanager
-def standing_in(seconds: float = 30.0) -> Iterator[None]:
+def no_orphans(seconds: float = 30.0) -> Iterator[None]:
     """Be the parent of orphans; at the end none may be left, within some seconds.
 
     Raises:
@@ -267,11 +267,11 @@ def _be_subreaper(is_one: int) -> None:
 
 def children_of(pid: int) -> set[int]:
     """The children of a process, of all its threads."""
-    found: set[int] = set()
+    pids: set[int] = set()
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):
-            found |= set(map(int, path.read_text().split()))
-    return found
+            pids |= set(map(int, path.read_text().split()))
+    return pids
 
 
 def state_of(pid: int) -> str:

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from tests.conftest import make_tiny_bert
 from tests.faults import Case
-from tests.faults.forked_jobs import Job, Started, standing_in
+from tests.faults.forked_jobs import ForkedJob, RunningJob, no_orphans
 from tests.faults.moments import PLACES, Moment, hit
 from tests.faults.same_run import assert_same, leftovers
 from tunesmith.runs.folder import RunFolder
@@ -106,9 +106,9 @@ def undisturbed(size: int, *more: str, engine: str = "exact", preflight: bool = 
     name = "-".join(map(str, (size, engine, preflight, *more))).replace(" ", "-")
     home = copied(_inputs() / name)
     words = train_words(*more, engine=engine, preflight=preflight)
-    job = Job(home, words, size, "plain")
+    job = ForkedJob(home, words, size, "plain")
     started = time.monotonic()
-    with standing_in():
+    with no_orphans():
         running = job.start()
         codes = running.ended()
         assert codes == [0] * len(codes), running.said()
@@ -129,13 +129,15 @@ def assert_clean(folder: Path, *, is_over: bool = True) -> None:
         with hold(folder / "run"):
             pass
     if is_over:
-        assert sorted(path.name for path in (folder / "tmp").iterdir()) == []
+        left = {path.name for path in (folder / "tmp").iterdir()}
+        of_torchrun = {name for name in left if name.startswith("torchelastic_")}  # its own logs
+        assert left <= of_torchrun, left
         assert leftovers(folder / "run") == leftovers(folder / "cache") == []
 
 
-def finish(job: Job, *, to: RunFolder) -> str:
+def finish(job: ForkedJob, *, to: RunFolder) -> str:
     """Run the same command to its end, and compare it with the undisturbed run."""
-    with standing_in():
+    with no_orphans():
         started = job.start()
         codes = started.ended()
     assert codes == [0] * len(codes), started.said()[-2000:]
@@ -144,7 +146,7 @@ def finish(job: Job, *, to: RunFolder) -> str:
     return assert_same(RunFolder(job.folder / "run"), to)
 
 
-def assert_no_bug(started: Started) -> None:
+def assert_no_bug(started: RunningJob) -> None:
     """Nothing that was printed is a traceback, or said to be a bug."""
     said = started.said()
     if started.job.launcher in ("launch", "plain"):
@@ -197,7 +199,7 @@ def killed(plan: Plan, folder: Path) -> str:
     world = undisturbed(plan.size, engine=plan.engine, preflight=plan.preflight)
     copied(folder)
     words = train_words(engine=plan.engine, preflight=plan.preflight)
-    job = Job(folder, words, plan.size, plan.launcher)
+    job = ForkedJob(folder, words, plan.size, plan.launcher)
     seen = []
     for number, kill in enumerate(plan.kills):
         codes = _kill(job, kill, world)
@@ -211,9 +213,9 @@ def killed(plan: Plan, folder: Path) -> str:
     return f"codes {', '.join(seen)}, {finish(job, to=RunFolder(world.home / 'run'))}"
 
 
-def _kill(job: Job, kill: Kill, world: World) -> list[int] | None:
+def _kill(job: ForkedJob, kill: Kill, world: World) -> list[int] | None:
     """Start it and kill; None if it came to its end before."""
-    with standing_in(_OTHERS_END_SECONDS):
+    with no_orphans(_OTHERS_END_SECONDS):
         started = job.start(kill.moment, patch=_join_soon)
         if kill.moment is None:
             _sleep(started, kill.part * world.seconds)
@@ -228,7 +230,7 @@ def _kill(job: Job, kill: Kill, world: World) -> list[int] | None:
     return check_codes(job, kill, codes, started)
 
 
-def check_codes(job: Job, kill: Kill, codes: list[int], started: Started) -> list[int]:
+def check_codes(job: ForkedJob, kill: Kill, codes: list[int], started: RunningJob) -> list[int]:
     """The exit codes are those that the documentation promises."""
     killed = -signal.SIGKILL
     if job.launcher == "launch":
@@ -250,11 +252,11 @@ def _join_soon() -> None:
     peer_store.JOIN_SECONDS = 20.0
 
 
-def _are_there(started: Started, victims: tuple[str, ...]) -> bool:
+def _are_there(started: RunningJob, victims: tuple[str, ...]) -> bool:
     return all(started.pid_of(name) is not None for name in victims)
 
 
-def _sleep(started: Started, seconds: float) -> None:
+def _sleep(started: RunningJob, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not started.has_ended():
         time.sleep(0.002)
@@ -264,7 +266,7 @@ def _sleep(started: Started, seconds: float) -> None:
 
 
 def killed_for_real(size: int, launcher: str, seed: int, folder: Path) -> str:
-    """Python is started anew for each process."""
+    """Each process starts Python."""
     world = undisturbed(size)
     draw = random.Random(seed)
     copied(folder)
@@ -272,7 +274,7 @@ def killed_for_real(size: int, launcher: str, seed: int, folder: Path) -> str:
         (folder / name).mkdir()
     victims = draw.choice(("launcher", "rank", "rank"))
     steps = draw.randint(0, 9)
-    with standing_in(_OTHERS_END_SECONDS):
+    with no_orphans(_OTHERS_END_SECONDS):
         first = _real(folder, size, launcher)
         _wait_for_steps(folder, first, steps)
         pids = _ranks_of(first) if launcher != "plain" else [first.pid]
@@ -280,7 +282,7 @@ def killed_for_real(size: int, launcher: str, seed: int, folder: Path) -> str:
         os.kill(pid, signal.SIGKILL)
         first.wait(_OTHERS_END_SECONDS)
     assert_clean(folder, is_over=False)
-    with standing_in():
+    with no_orphans():
         second = _real(folder, size, launcher)
         assert second.wait(120) == 0, (folder / "output.txt").read_text()[-2000:]
     assert_clean(folder)
@@ -317,12 +319,12 @@ def _wait_for_steps(folder: Path, process: subprocess.Popen[bytes], steps: int) 
 
 def _ranks_of(process: subprocess.Popen[bytes]) -> list[int]:
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    found = []
+    there = []
     for pid in map(int, children):
         with suppress(OSError):
             if b"\0RANK=" in Path(f"/proc/{pid}/environ").read_bytes():
-                found.append(pid)
-    return found
+                there.append(pid)
+    return there
 
 
 # which cases there are

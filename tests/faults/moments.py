@@ -96,10 +96,10 @@ def arm(moment: Moment, rank: int, pids: Path) -> None:
 
 def hit(moment: Moment, pids: Path) -> None:
     """Send the signal to all victims that there are, to this process last."""
-    found = []
+    there = []
     for name in moment.victims:
         with suppress(OSError, ValueError):
-            found.append(int((pids / name).read_text()))
-    for pid in sorted(found, key=lambda pid: pid == os.getpid()):
+            there.append(int((pids / name).read_text()))
+    for pid in sorted(there, key=lambda pid: pid == os.getpid()):
         with suppress(ProcessLookupError):
             os.kill(pid, moment.signal)

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.faults import Case
-from tests.faults.forked_jobs import standing_in
+from tests.faults.forked_jobs import no_orphans
 from tests.faults.killed_jobs import assert_clean, copied, train_words, undisturbed
 from tests.faults.moments import PLACES, Moment
 from tests.faults.nodes import Network, Node, codes_of, have_ended, network, node_variables
@@ -89,7 +89,7 @@ def again(net: Network, folder: Path, more: tuple[str, ...] = ROUNDS) -> str:
     """Run the same command on both nodes to the end; node 1 writes nothing of the run."""
     nodes = pair(net, folder, more=more)
     theirs = _files(folder / "node-1" / "run")
-    with standing_in():
+    with no_orphans():
         start(nodes)
         codes = codes_of(nodes, 90.0)
     assert codes == [0, 0], [node.said()[-1500:] for node in nodes]
@@ -128,7 +128,7 @@ def cut(
     within = WITHIN_REAL_SECONDS if is_real else WITHIN_SECONDS
     with network() as net:
         nodes = pair(net, folder, limits=None if is_real else short_limits)
-        with standing_in():
+        with no_orphans():
             start(nodes, _moment(place, of), of)
             wait_for(nodes, nodes[of].is_hit)
             _fail(net, how)
@@ -169,7 +169,7 @@ def node_gone(place: str, of: int, folder: Path) -> str:
     undisturbed(SIZE, *ROUNDS)
     with network() as net:
         nodes = pair(net, folder)
-        with standing_in():
+        with no_orphans():
             start(nodes, _moment(place, of), of)
             wait_for(nodes, nodes[of].is_hit)
             net.pull()
@@ -188,7 +188,7 @@ def slow(rate: str, limit: str, folder: Path) -> str:
     with network() as net:
         net.throttle(rate, limit)
         nodes = pair(net, folder, limits=None)
-        with standing_in():
+        with no_orphans():
             start(nodes)
             codes = codes_of(nodes, 90.0)
         _check(nodes, codes, may_finish=True)
@@ -201,13 +201,13 @@ def flapping(down: float, up: float, folder: Path) -> str:
     undisturbed(SIZE, *ROUNDS)
     with network() as net:
         nodes = pair(net, folder, limits=None)
-        with standing_in():
+        with no_orphans():
             start(nodes)
             deadline, turns = time.monotonic() + 90.0, 0
             while not have_ended(nodes) and time.monotonic() < deadline:
                 net.cut()
                 time.sleep(down)
-                net.mend()
+                net.restore()
                 time.sleep(up)
                 turns += 1
             codes = codes_of(nodes, 60.0)
@@ -249,7 +249,7 @@ def pods(to: tuple[int, ...], number: int, folder: Path) -> str:
     undisturbed(SIZE, *LONG)
     with network() as net:
         nodes = pair(net, folder, is_pod=True, more=LONG)
-        with standing_in():
+        with no_orphans():
             start(nodes, _moment("a step", 0))
             wait_for(nodes, nodes[0].is_hit)
             for node in to:
@@ -262,7 +262,7 @@ def pods(to: tuple[int, ...], number: int, folder: Path) -> str:
         else:
             _check(nodes, codes, may_finish=False)
             assert len(saved) == 1, saved
-        with standing_in():  # as pods again, to the end
+        with no_orphans():  # as pods again, to the end
             nodes = pair(net, folder, is_pod=True, more=LONG)
             start(nodes)
             assert codes_of(nodes, 90.0) == [0, 0], [node.said()[-1500:] for node in nodes]

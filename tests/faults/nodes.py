@@ -1,7 +1,7 @@
 """Two nodes on one machine: network namespaces with a cable between them, and folders of their own.
 
 Each node has a host name, addresses and, if asked for, process ids of its own, as a container has.
-The cable can be pulled, and made deaf in one direction: frames then go to an address that nobody
+The cable can be pulled, and made deaf in one direction: frames then go to an address that no one
 has, so that nothing tells the sender.
 """
 
@@ -31,7 +31,7 @@ _CLONE_NEWNS, _CLONE_NEWUTS, _CLONE_NEWPID, _CLONE_NEWNET = (
     0x00020000, 0x04000000, 0x20000000, 0x40000000,
 )  # fmt: skip
 _MS_BIND, _MS_REC, _MS_PRIVATE = 4096, 16384, 1 << 18
-_NOBODY = "02:00:00:00:00:ff"
+_NO_ONE = "02:00:00:00:00:ff"
 _PORT = 29511
 
 
@@ -82,7 +82,7 @@ class Network:
             _ip("-n", name, "addr", "add", f"{self.address(node)}/24", "dev", "eth0")
             _ip("-n", name, "link", "set", "lo", "up")
             _ip("-n", name, "link", "set", "eth0", "up")
-        self.mend()
+        self.restore()
 
     def remove(self) -> None:
         """Take it away, with all processes in it."""
@@ -95,9 +95,9 @@ class Network:
     def cut(self, *from_nodes: int) -> None:
         """Drop what these nodes send, without their noticing."""
         for node in from_nodes or (0, 1):
-            self._hear(node, _NOBODY)
+            self._hear(node, _NO_ONE)
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """Let all pass."""
         for node in range(2):
             self._hear(node, self._mac(1 - node))
@@ -109,7 +109,7 @@ class Network:
     def plug(self) -> None:
         """Put it back."""
         _ip("-n", self.names[0], "link", "set", "eth0", "up")
-        self.mend()
+        self.restore()
 
     def throttle(self, rate: str, limit: str) -> None:
         """Let only so much pass, late; what does not fit is lost."""

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.faults import Case
-from tests.faults.forked_jobs import Job, Started, standing_in
+from tests.faults.forked_jobs import ForkedJob, RunningJob, no_orphans
 from tests.faults.killed_jobs import assert_clean, assert_no_bug, copied, train_words, undisturbed
 from tests.faults.moments import PLACES, Moment
 from tests.faults.same_run import assert_same
@@ -50,7 +50,7 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def send(started: Started, target: str, number: int) -> None:
+def send(started: RunningJob, target: str, number: int) -> None:
     """Send a signal to a target, as far as it is there."""
     launcher = [started.pid_of("launcher")]
     ranks: list[int | None] = list(started.ranks())
@@ -68,7 +68,7 @@ def stopped(launcher: str, size: int, names: str, target: str, folder: Path) -> 
     """One stop in the midst of training, however many signals it is made of."""
     job, world = _job(folder, launcher, size), undisturbed(size, *LONG)
     numbers = SEQUENCES[names]
-    with standing_in():
+    with no_orphans():
         started = job.start()
         log = folder / "run" / "events.jsonl"
         assert started.wait_for(lambda: _steps_in(log) >= STEPS_BEFORE)
@@ -91,7 +91,7 @@ def stopped_at(launcher: str, size: int, place: str, number: int, folder: Path) 
     ranks = tuple(map(str, range(size)))
     victims = ("launcher",) if launcher == "launch" else ranks
     moment = Moment(0, function, call, victims=victims, signal=number)
-    with standing_in():
+    with no_orphans():
         started = job.start(moment)
         codes = started.ended()
     assert (folder / "pids" / "hit").exists(), "it did not come there"
@@ -103,13 +103,13 @@ def stopped_at(launcher: str, size: int, place: str, number: int, folder: Path) 
     return f"codes {codes}, {_again(job, world.home)}"
 
 
-def _job(folder: Path, launcher: str, size: int) -> Job:
+def _job(folder: Path, launcher: str, size: int) -> ForkedJob:
     copied(folder)
-    return Job(folder, train_words(*LONG), size, launcher)
+    return ForkedJob(folder, train_words(*LONG), size, launcher)
 
 
-def _again(job: Job, home: Path) -> str:
-    with standing_in():
+def _again(job: ForkedJob, home: Path) -> str:
+    with no_orphans():
         started = job.start()
         codes = started.ended()
     assert codes == [0] * len(codes), started.said()[-2000:]
@@ -118,7 +118,7 @@ def _again(job: Job, home: Path) -> str:
 
 
 def _check_codes(
-    started: Started, numbers: tuple[int, ...], codes: list[int], left: list[int]
+    started: RunningJob, numbers: tuple[int, ...], codes: list[int], left: list[int]
 ) -> None:
     """Of the launcher, or of each rank; and what ranks came to by themselves."""
     expected = KEYBOARD if set(numbers) == {signal.SIGINT} else 75

@@ -1,7 +1,7 @@
 """Temporary folders that do not pile up: what a kill leaves, the next process deletes.
 
 Each is locked as long as its process lives. A folder has its name only once it is locked, so that
-one which is not locked belongs to nobody.
+one which is not locked has no owner.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PREFIX = "tunesmith-"
 _NEW = "new-"
 _LOCK = ".lock"
 _NEW_SECONDS = 3600.0
-"""Age at which a folder that was never locked belongs to nobody, either."""
+"""Age at which a folder that was never locked has no owner, either."""
 
 
 @contextmanager

@@ -189,8 +189,8 @@ def widest_float(device: torch.device) -> torch.dtype:
 def wrap(accelerator: Accelerator, network: nn.Module, *, has_unused: bool) -> nn.Module:
     """Return the model on its device, in its precision, and in DDP if processes share it.
 
-    After its first step DDP puts gradients into buckets anew, in the order in which they came. From
-    three processes on, where a gradient is in a bucket decides in which order processes are
+    After its first step DDP puts gradients into other buckets, in the order in which they came.
+    From three processes on, where a gradient is in a bucket decides in which order processes are
     summed, so that a run which was continued would differ in rounding. DDP leaves its buckets
     alone where it looks for weights without a gradient.
 
