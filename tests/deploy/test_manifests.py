@@ -120,7 +120,7 @@ def test_a_signal_reaches_the_process_that_saves() -> None:
     assert service["ExecStart"].split()[0].endswith("/bin/python")
     assert (service["Type"], service["KillMode"]) == ("exec", "mixed")
     assert "\n    exec python -m tunesmith train " in code(BATCH)
-    assert re.search(r"^srun .* python -m tunesmith train ", code(ARRAY), re.M)
+    assert re.search(r"^srun [^|&;]* \\\n +python -m tunesmith many ", code(ARRAY), re.M)
     last = loaded(DEPLOY / "skypilot.yaml")["run"].replace("\\\n", "").splitlines()[-1]
     assert last.startswith("exec ~/tunesmith/bin/python -m tunesmith.launch ")
     for path in (BATCH, ARRAY):

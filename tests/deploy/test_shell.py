@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.manifests import ARRAY, BATCH, DEPLOY, loaded
+from tunesmith.many.jobs_file import read_jobs
 from tunesmith.runs.folder import RunFolder
 
 pytestmark = [
@@ -142,7 +143,6 @@ def test_the_highest_code_of_the_tasks_decides(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("script", [BATCH, ARRAY], ids=lambda path: path.name)
 def test_there_is_a_bound(cluster: Cluster, script: Path) -> None:
-    (cluster.work / "jobs.txt").write_text("a.yaml\n")
     variables = {"SLURM_ARRAY_JOB_ID": "40017", "SLURM_ARRAY_TASK_ID": "1", "CODES": "75"}
     assert cluster.schedule(script, ["75"] * 9, MAX_REQUEUES="2", **variables) == [75, 75, 75]
     assert len(cluster.requeued()) == 2
@@ -188,33 +188,38 @@ def test_the_ports_of_two_jobs_differ(cluster: Cluster) -> None:
 
 
 def test_an_element_of_an_array_trains_its_line(cluster: Cluster) -> None:
-    """With the words of a shell, and without running any of them."""
-    lines = ["a.yaml", "b.yaml --set \"data.label=two words\" '$(touch ran)'", "c.yaml"]
-    (cluster.work / "jobs.txt").write_text("\n".join(lines) + "\n")
     variables = {"SLURM_ARRAY_JOB_ID": "40017", "SLURM_ARRAY_TASK_ID": "2"}
-    assert cluster.run(ARRAY, **variables)[0] == 0
-    _environment, arguments = cluster.process()
-    assert arguments[2:] == ["train", "b.yaml", "--set", "data.label=two words", "$(touch ran)"]
-    assert not (cluster.work / "ran").exists()
-    code, text = cluster.run(ARRAY, **{**variables, "SLURM_ARRAY_TASK_ID": "4"})
-    assert code == 2 and "jobs.txt has no line 4" in text
+    for words, name in ((), "jobs.jsonl"), (("my jobs.jsonl",), "my jobs.jsonl"):
+        assert cluster.run(ARRAY, *words, **variables)[0] == 0
+        _environment, arguments = cluster.process()
+        assert arguments[2:] == ["many", name, "--line", "2"]
+
+
+def test_what_the_element_ends_with_is_that_of_train(cluster: Cluster) -> None:
+    """The command itself: a line with an error, and one that is not there."""
+    cluster.add("python", f'#!/bin/bash\nexec {sys.executable} "$@"\n')
+    lines = ['{"what": "a.csv", "out": "b c"}', '{"what": "missing.csv"}']
+    (cluster.work / "jobs.jsonl").write_text("\n".join(lines) + "\n")
+    variables = {"SLURM_ARRAY_JOB_ID": "40017", "SLURM_NTASKS": "1"}
+    code, text = cluster.run(ARRAY, **variables, SLURM_ARRAY_TASK_ID="2")
+    assert code == 2 and "C170 jobs.jsonl:2" in text
+    code, text = cluster.run(ARRAY, **variables, SLURM_ARRAY_TASK_ID="4")
+    assert code == 2 and "there is no line 4" in text
+    assert cluster.requeued() == []
 
 
 def test_an_element_is_queued_again_alone(cluster: Cluster) -> None:
     """The id of one element is that of the whole array."""
-    (cluster.work / "jobs.txt").write_text("a.yaml\nb.yaml\n")
     variables = {"SLURM_ARRAY_JOB_ID": "40017", "SLURM_ARRAY_TASK_ID": "2"}
     assert cluster.schedule(ARRAY, ["75", "75", "0"], **variables) == [75, 75, 0]
     assert cluster.requeued() == ["40017_2"] * 2
 
 
-def test_the_lines_that_come_with_the_array_are_runs(cluster: Cluster) -> None:
-    lines = (DEPLOY / "jobs.txt").read_text().splitlines()
+def test_the_lines_that_come_with_the_array_are_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(DEPLOY)
+    jobs = read_jobs(Path("jobs.jsonl"))
     (size,) = (line for line in ARRAY.read_text().splitlines() if "--array=1-3%2" in line)
-    assert len(lines) == 3 and size
-    folders = {line.split("--out ")[1].split()[0] for line in lines}
-    assert len(folders) == 3, "each has a folder of its own"
-    assert all((DEPLOY / line.split()[0]).is_file() for line in lines)
+    assert len(jobs) == 3 and size
 
 
 def sky(cluster: Cluster, rank: int, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -110,7 +110,7 @@ def process_of_rank(rank: int, number: str) -> int:
 
 def test_an_element_of_an_array_is_queued_again_alone(box: Box) -> None:
     """The last one, which has the id of the array."""
-    array = box.submit("slurm-array.sbatch", "jobs.txt", epochs=3)
+    array = box.submit("slurm-array.sbatch", "jobs.jsonl", epochs=3)
     box.trained("slower", 2)
     assert box.job(f"{array}_3")["JobId"] == array
     box.command("scancel", "--signal=TERM", f"{array}_3")

@@ -21,7 +21,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.jobs.stop_signals import SIGNALS
 from tunesmith.many.jobs_file import JobLine
 from tunesmith.many.states import State
-from tunesmith.many.worker import work
+from tunesmith.many.worker import FOLDERS, work
 from tunesmith.training.cpus import cpu_quota, is_chosen_by_user, usable_cpus
 
 __all__ = ["Processes", "threads_per_job"]
@@ -78,8 +78,10 @@ class Processes:
         return len(self._running) >= self._count
 
     def _fork_server(self) -> None:
-        from multiprocessing import forkserver, resource_tracker
+        from multiprocessing import forkserver, resource_tracker, util
 
+        folders = os.pathsep.join([str(self._folder), util.get_temp_dir()])
+        self._environment = {**self._environment, FOLDERS: folders}
         resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:

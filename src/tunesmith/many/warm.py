@@ -6,12 +6,16 @@ own. It ends when the command is gone; signals are for the jobs, to which their 
 
 from __future__ import annotations
 
+import atexit
 import gc
+import os
+import shutil
 import signal
 from contextlib import suppress
 from importlib import import_module
 
 from tunesmith.jobs.stop_signals import SIGNALS
+from tunesmith.many.worker import FOLDERS
 
 __all__ = ["prepare"]
 
@@ -28,6 +32,8 @@ _USED_BY_EVERY_JOB = (
 
 def prepare() -> None:
     """Import it."""
+    for folder in filter(None, os.environ.pop(FOLDERS, "").split(os.pathsep)):
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
     if hasattr(signal, "pthread_sigmask"):  # one that comes now is kept for the job that follows
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     for name in _USED_BY_EVERY_JOB:

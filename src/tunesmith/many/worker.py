@@ -18,7 +18,10 @@ from tunesmith.jobs.stop_signals import SIGNALS
 from tunesmith.many.jobs_file import JobLine
 from tunesmith.many.run_job import run_job
 
-__all__ = ["work"]
+__all__ = ["FOLDERS", "work"]
+
+FOLDERS = "_TUNESMITH_MANY"
+"""The variable with the private folders of the command, which are deleted if it was killed."""
 
 
 def work(
@@ -68,7 +71,10 @@ def _end_early(number: int, frame: FrameType | None) -> None:
 def _redirect(output: Path) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
-    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    except OSError:  # the command is gone, and its folder with it
+        descriptor = os.open(os.devnull, os.O_WRONLY)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
