@@ -185,9 +185,21 @@ class TunesmithError(Exception):
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be copied to another process without `__init__`, whose arguments subclasses change."""
+        return _restored, (type(self), self.args, self.__dict__)
+
     def _render_traceback_(self) -> list[str]:
         """Show only the message in IPython, without a traceback."""
         return str(self).split("\n")
+
+
+def _restored(
+    kind: type[TunesmithError], arguments: tuple[object, ...], attributes: dict[str, Any]
+) -> TunesmithError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(attributes)
+    return error
 
 
 class RecipeError(TunesmithError):

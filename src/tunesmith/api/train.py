@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 from tunesmith.api.data import load_data
 from tunesmith.api.runs import Run, Runs
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tunesmith.api.display.notebook import PythonDisplay
     from tunesmith.runs.custom_metrics import ComputeMetrics
 
-__all__ = ["start", "train"]
+__all__ = ["KEYWORDS", "events_of", "recipe_keys", "start", "train", "unknown_keyword"]
 
 _KEYS = {
     "task": "task",
@@ -49,6 +49,8 @@ _KEYS = {
     "device": "train.device",
 }
 """Keywords of `train` that are recipe keys."""
+KEYWORDS = frozenset({*_KEYS, "out", "settings", "compute_metrics", "verbose", "restart", "seeds"})
+"""All keywords of `train`."""
 
 
 class _Keywords(TypedDict, total=False):
@@ -146,13 +148,12 @@ def train(
     """
     keywords = locals()
     if unknown:
-        raise RecipeError([_unknown_keyword(*one) for one in unknown.items()])
-    by_keyword = {key: keywords[name] for name, key in _KEYS.items() if keywords[name] is not None}
-    values = {**by_keyword, **(settings or {})}
+        raise RecipeError([unknown_keyword(*one) for one in unknown.items()])
+    values = recipe_keys(keywords)
 
     def finished(folder: str | Path | None, settings: Mapping[str, object]) -> Run:
         return _finished(
-            _events(
+            events_of(
                 what,
                 folder,
                 settings,
@@ -169,7 +170,14 @@ def train(
     return Runs(tuple(runs))
 
 
-def _unknown_keyword(name: str, value: object) -> Problem:
+def recipe_keys(keywords: Mapping[str, Any]) -> dict[str, object]:
+    """Return what keywords of `train` set in the recipe."""
+    named = {key: keywords[name] for name, key in _KEYS.items() if keywords.get(name) is not None}
+    return {**named, **(keywords.get("settings") or {})}
+
+
+def unknown_keyword(name: str, value: object) -> Problem:
+    """Say that `train` has no such keyword, and what may have been meant."""
     key = key_named(name) or key_close_to(name)
     keywords = {recipe_key: keyword for keyword, recipe_key in _KEYS.items()}
     fix = None
@@ -238,10 +246,10 @@ def start(
     Raises:
         TunesmithError: anything that is wrong, with code, place and fix.
     """
-    return _events(what, out, settings or {}, compute_metrics=compute_metrics, restart=restart)
+    return events_of(what, out, settings or {}, compute_metrics=compute_metrics, restart=restart)
 
 
-def _events(
+def events_of(
     what: object,
     out: str | Path | None,
     settings: Mapping[str, object],
@@ -249,13 +257,27 @@ def _events(
     compute_metrics: ComputeMetrics | None,
     restart: bool,
     verbose: bool = False,
+    stop: StopRequest | None = None,
+    wait_seconds: float = 0.0,
 ) -> Generator[Event, None, Run]:
-    """Train one run, from the data to the report."""
+    """Train one run, from the data to the report.
+
+    Args:
+        what: as in `train`.
+        out: the run folder; None for `runs/NAME`.
+        settings: recipe keys.
+        compute_metrics: custom scores.
+        restart: rename the existing folder and train again.
+        verbose: whether to print.
+        stop: what else than a signal asks to save or to stop.
+        wait_seconds: how long another process in the folder may take to end.
+    """
     with joined():  # before files that may be missing here alone
         return (
             yield from _run_of(
                 what, out, settings,
                 compute_metrics=compute_metrics, restart=restart, verbose=verbose,
+                stop=stop or StopRequest(), wait_seconds=wait_seconds,
             )
         )  # fmt: skip
 
@@ -268,6 +290,8 @@ def _run_of(
     compute_metrics: ComputeMetrics | None,
     restart: bool,
     verbose: bool,
+    stop: StopRequest,
+    wait_seconds: float,
 ) -> Generator[Event, None, Run]:
     settings = dict(settings)
     validation = settings.get("data.validation")
@@ -278,9 +302,12 @@ def _run_of(
         validation = next(iter(from_python(validation, "validation").values()))
         data = {**(data or _named_data(layers)), "validation": validation}
     with (
-        StopRequest() as stop,
-        start_run(layers, out=out, data=data, named_after=named_after, restart=restart) as started,
-    ):
+        stop,
+        start_run(
+            layers, out=out, data=data, named_after=named_after, restart=restart,
+            wait_seconds=wait_seconds,
+        ) as started,
+    ):  # fmt: skip
         display = _display(started.run) if verbose else None
         if display:
             display.begin(started.checked)

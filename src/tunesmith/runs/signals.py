@@ -52,6 +52,15 @@ class StopRequest:
         """Whether a stop was requested."""
         return self.signal is not None
 
+    @property
+    def asks(self) -> bool:
+        """Whether it is time for `save_is_requested`, which all processes call if one says so."""
+        return False
+
+    def save_is_requested(self) -> bool:
+        """Whether to save and go on, on every process alike: signals only stop."""
+        return False
+
     def __enter__(self) -> StopRequest:
         if is_launched():
             end_with_parent()

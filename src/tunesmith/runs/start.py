@@ -57,12 +57,13 @@ def run_folder(out: str | Path | None, *, named_after: str) -> RunFolder:
 
 
 @contextmanager
-def held(run: RunFolder, *, restart: bool = False) -> Iterator[None]:
+def held(run: RunFolder, *, restart: bool = False, wait_seconds: float = 0.0) -> Iterator[None]:
     """Hold the folder for this process, the first of its job; the others rely on it.
 
     Args:
         run: the folder.
         restart: move what is there aside and start from scratch.
+        wait_seconds: how long another process may take to leave it.
 
     Raises:
         FolderInUseError: another process trains in it (C106).
@@ -75,7 +76,7 @@ def held(run: RunFolder, *, restart: bool = False) -> Iterator[None]:
     if restart and run.exists and has_begun(run):
         with hold_to_move(run.path):
             _move_aside(run)
-    with hold(run.path):
+    with hold(run.path, wait_seconds=wait_seconds):
         run.sweep()
         yield
 
@@ -244,6 +245,7 @@ def start(
     data: Splits | None = None,
     named_after: str,
     restart: bool = False,
+    wait_seconds: float = 0.0,
 ) -> Iterator[OpenRun]:
     """Hold the run's folder while it is trained.
 
@@ -253,13 +255,14 @@ def start(
         data: splits given from Python.
         named_after: the recipe or data it was started with, from which NAME is made.
         restart: keep what is there under another name and start from scratch.
+        wait_seconds: how long another process in the folder may take to end.
 
     Raises:
         TunesmithError: whatever is wrong with recipe, data or folder, before any model is loaded.
     """
     with joined() as peers:
         run = run_folder(out, named_after=named_after)
-        with held(run, restart=restart):
+        with held(run, restart=restart, wait_seconds=wait_seconds):
             checked = inputs_of(layers, run, data)
 
             def state(_ranks: object) -> tuple[bool, str | None]:

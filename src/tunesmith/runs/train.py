@@ -150,11 +150,14 @@ def _steps(session: Session, recorder: Recorder) -> Iterator[Event]:
                 return
             yield from recorder.record([*_warnings(session), event])
             is_newest = event.step >= session.progress.step  # else more steps are reported now
-            stop, due = _agree(
+            stop, due, asks = _agree(
                 session.accelerator,
                 session.stop.was_made and is_newest,
                 recorder.save_is_due(event),
+                session.stop.asks and is_newest,
             )
+            if asks and session.stop.save_is_requested():
+                due = True
             if stop or due:
                 yield from recorder.record([recorder.save()])
             if stop:

@@ -107,8 +107,11 @@ def make_accelerator(*, device: str = "auto", precision: str = "fp32") -> Accele
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
     from accelerate.utils import InitProcessGroupKwargs
+    from torch.distributed import is_available, is_initialized
 
     chosen = device_of(device)
+    if is_available() and is_initialized():  # the group has a limit of its own
+        _limit_waits(_FIRST_WAIT)
     # Accelerate keeps its settings per process; a second run may want others
     AcceleratorState._reset_state(reset_partial_state=True)
     return Accelerator(
@@ -128,6 +131,7 @@ def device_of(requested: str) -> str:
     """
     import torch
 
+    requested = _assigned(requested)
     available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
@@ -143,11 +147,22 @@ def device_of(requested: str) -> str:
     return choose_device(requested, available, processes=num_processes())
 
 
+def _assigned(requested: str) -> str:
+    """What "auto" means if a launcher has chosen the device of this process, as Ray Train does."""
+    if requested == "auto" and (chosen := os.environ.get("ACCELERATE_TORCH_DEVICE")):
+        return chosen.partition(":")[0]
+    return requested
+
+
 def limit_waits(slowest_step: float) -> None:
     """Let processes wait for each other for twenty of the slowest steps, at least two minutes."""
+    _limit_waits(timedelta(seconds=max(SHORTEST_WAIT_SECONDS, _STEPS_PER_WAIT * slowest_step)))
+
+
+def _limit_waits(limit: timedelta) -> None:
     from torch.distributed.distributed_c10d import _set_pg_timeout
 
-    _set_pg_timeout(timedelta(seconds=max(SHORTEST_WAIT_SECONDS, _STEPS_PER_WAIT * slowest_step)))
+    _set_pg_timeout(limit)
 
 
 def choose_device(requested: str, available: Mapping[str, bool], *, processes: int) -> str:
@@ -215,6 +230,7 @@ def resolve_precision(precision: str, device: str) -> str:
 
     if precision != "auto":
         return precision
+    device = _assigned(device)
     if device in ("auto", "cuda") and torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
     return "bf16" if device in ("auto", "cpu") and has_fast_bf16() else "fp32"

@@ -1,4 +1,8 @@
-"""The store in which the processes of a job meet: connecting to it, and for how long."""
+"""The store in which the processes of a job meet: connecting to it, and for how long.
+
+Processes that are a process group already, such as workers of Ray Train, use the store of the
+group. Others read from the environment where process 0 or its launcher holds one.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import os
 import threading
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tunesmith.errors import RecipeError
 from tunesmith.i18n import gettext as _
@@ -75,7 +79,12 @@ def connect() -> Store:
 
 
 def _rendezvous(seconds: float) -> Store:
+    from torch.distributed import is_initialized
+    from torch.distributed.distributed_c10d import _get_default_store
     from torch.distributed.rendezvous import rendezvous
 
+    if is_initialized():
+        group: Any = _get_default_store()
+        return group.clone()  # type: ignore[no-any-return]
     store, _rank, _size = next(rendezvous("env://", timeout=timedelta(seconds=seconds)))
     return store  # type: ignore[no-any-return]
