@@ -16,6 +16,7 @@ from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import reading_options
 from tunesmith.recipe import KeyPath, Layers, Recipe, gather, key_close_to, key_named
+from tunesmith.remote.location import Location
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.seeds import folders_of_seeds
 from tunesmith.runs.signals import StopRequest
@@ -75,6 +76,7 @@ class _Keywords(TypedDict, total=False):
     settings: Mapping[str, object] | None
     compute_metrics: ComputeMetrics | None
     restart: bool
+    remote: str | None
     verbose: bool
 
 
@@ -109,6 +111,7 @@ def train(
     settings: Mapping[str, object] | None = None,
     compute_metrics: ComputeMetrics | None = None,
     restart: bool = False,
+    remote: str | None = None,
     verbose: bool = True,
     **unknown: object,
 ) -> Run | Runs:
@@ -140,6 +143,8 @@ def train(
         settings: any other recipe keys, such as {"train.weight_decay": 0.01}.
         compute_metrics: custom scores, called with (logits, labels).
         restart: rename the existing folder and train again.
+        remote: copy of the run folder in a store, such as "s3://BUCKET/PATH": fetched first, then
+            kept up to date, so that any machine continues.
         verbose: False to print nothing.
         **unknown: an error that suggests a recipe key.
 
@@ -151,7 +156,11 @@ def train(
         raise RecipeError([unknown_keyword(*one) for one in unknown.items()])
     values = recipe_keys(keywords)
 
-    def finished(folder: str | Path | None, settings: Mapping[str, object]) -> Run:
+    location = None if remote is None else Location.read(remote)
+
+    def finished(
+        folder: str | Path | None, settings: Mapping[str, object], copy: Location | None
+    ) -> Run:
         return _finished(
             events_of(
                 what,
@@ -159,14 +168,22 @@ def train(
                 settings,
                 compute_metrics=compute_metrics,
                 restart=restart,
+                remote=copy,
                 verbose=verbose,
             )
         )
 
     if seeds is None:
-        return finished(out, values)
+        return finished(out, values, location)
     folders = _folders(what, values, out, seeds)
-    runs = [finished(folder, {**values, "train.seed": seed}) for seed, folder in folders.items()]
+    runs = [
+        finished(
+            folder,
+            {**values, "train.seed": seed},
+            None if location is None else location.below(f"seed-{seed}"),
+        )
+        for seed, folder in folders.items()
+    ]
     return Runs(tuple(runs))
 
 
@@ -233,6 +250,7 @@ def start(
     settings: Mapping[str, object] | None = None,
     compute_metrics: ComputeMetrics | None = None,
     restart: bool = False,
+    remote: str | None = None,
 ) -> Generator[Event, None, Run]:
     """Train as `train` does, as a stream of events that returns the run; nothing is printed.
 
@@ -242,11 +260,19 @@ def start(
         settings: recipe keys, such as {"model": "embedded:mini", "train.epochs": 1}.
         compute_metrics: custom scores, called with (logits, labels).
         restart: rename the existing folder and train again.
+        remote: copy of the run folder in a store, as in `train`.
 
     Raises:
         TunesmithError: anything that is wrong, with code, place and fix.
     """
-    return events_of(what, out, settings or {}, compute_metrics=compute_metrics, restart=restart)
+    return events_of(
+        what,
+        out,
+        settings or {},
+        compute_metrics=compute_metrics,
+        restart=restart,
+        remote=None if remote is None else Location.read(remote),
+    )
 
 
 def events_of(
@@ -256,6 +282,7 @@ def events_of(
     *,
     compute_metrics: ComputeMetrics | None,
     restart: bool,
+    remote: Location | None = None,
     verbose: bool = False,
     stop: StopRequest | None = None,
     wait_seconds: float = 0.0,
@@ -268,6 +295,7 @@ def events_of(
         settings: recipe keys.
         compute_metrics: custom scores.
         restart: rename the existing folder and train again.
+        remote: where a copy of the run folder is.
         verbose: whether to print.
         stop: what else than a signal asks to save or to stop.
         wait_seconds: how long another process in the folder may take to end.
@@ -276,7 +304,7 @@ def events_of(
         return (
             yield from _run_of(
                 what, out, settings,
-                compute_metrics=compute_metrics, restart=restart, verbose=verbose,
+                compute_metrics=compute_metrics, restart=restart, remote=remote, verbose=verbose,
                 stop=stop or StopRequest(), wait_seconds=wait_seconds,
             )
         )  # fmt: skip
@@ -289,6 +317,7 @@ def _run_of(
     *,
     compute_metrics: ComputeMetrics | None,
     restart: bool,
+    remote: Location | None,
     verbose: bool,
     stop: StopRequest,
     wait_seconds: float,
@@ -304,7 +333,7 @@ def _run_of(
     with (
         stop,
         start_run(
-            layers, out=out, data=data, named_after=named_after, restart=restart,
+            layers, out=out, data=data, named_after=named_after, restart=restart, remote=remote,
             wait_seconds=wait_seconds,
         ) as started,
     ):  # fmt: skip
@@ -332,7 +361,11 @@ def _run_of(
                 if display:
                     drawing.enter_context(display.progress(job.plan, job.notes))
                 for event in train_run(
-                    job, started.run, stop=stop, compute_metrics=compute_metrics
+                    job,
+                    started.run,
+                    stop=stop,
+                    compute_metrics=compute_metrics,
+                    remote=started.remote,
                 ):
                     if display:
                         display.take(event)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_saved",
+    "checkpoint_bytes",
     "discard_damaged_best",
     "open_session",
     "refuse_small_disk",
@@ -329,11 +330,9 @@ def refuse_small_disk(run: RunFolder, network: nn.Module, keep_checkpoints: int)
     Raises:
         ResourceError: too little space is free (C107).
     """
-    parameters = list(network.parameters())
-    weights = sum(p.numel() * p.element_size() for p in parameters)
-    trained = sum(p.numel() * 4 for p in parameters if p.requires_grad)
+    weights, whole = _sizes(network)
     missing = max(0, keep_checkpoints + 2 - len(checkpoint.saved_steps(run.checkpoints)))
-    needed = int(1.1 * ((weights + 2 * trained) * missing + weights))
+    needed = int(1.1 * (whole * missing + weights))
     free = shutil.disk_usage(run.path).free
     if free < needed:
         raise ResourceError.of(
@@ -344,6 +343,20 @@ def refuse_small_disk(run: RunFolder, network: nn.Module, keep_checkpoints: int)
             Place(str(run.path)),
             fix=_("Make room, name another disk with --out, or lower train.keep_checkpoints."),
         )
+
+
+def checkpoint_bytes(session: Session) -> int:
+    """Return about how large a checkpoint of the run is."""
+    with session.engine.plain_model():
+        return _sizes(session.network)[1]
+
+
+def _sizes(network: nn.Module) -> tuple[int, int]:
+    """Return the bytes of the weights, and of a checkpoint, which has both moments, too."""
+    parameters = list(network.parameters())
+    weights = sum(p.numel() * p.element_size() for p in parameters)
+    trained = sum(p.numel() * 4 for p in parameters if p.requires_grad)
+    return weights, weights + 2 * trained
 
 
 def _unique(problems: Iterable[Problem]) -> list[Problem]:

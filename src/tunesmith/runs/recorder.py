@@ -11,6 +11,7 @@ from tunesmith.errors import IntegrityError, Problem, ResourceError, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.jobs.orphans import slow_save
 from tunesmith.runs.event_log import EventLog
+from tunesmith.runs.remote_folder import RemoteFolder
 from tunesmith.runs.session import Session
 from tunesmith.runs.trackers import Trackers
 from tunesmith.training import checkpoint
@@ -36,10 +37,19 @@ class Recorder:
     """
 
     def __init__(
-        self, session: Session, on_line: Callable[[Mapping[str, object]], None] | None
+        self,
+        session: Session,
+        on_line: Callable[[Mapping[str, object]], None] | None,
+        remote: RemoteFolder | None = None,
     ) -> None:
-        """Open log and trackers; `on_line` is called with each line of events.jsonl."""
-        self._session = session
+        """Open log and trackers.
+
+        Args:
+            session: what is recorded.
+            on_line: called with each line of events.jsonl.
+            remote: where checkpoints are sent; None for nowhere.
+        """
+        self._session, self._remote = session, remote
         self._on_line = on_line
         settings = session.job.recipe.train
         self.train_seconds = float(session.checkpoint_facts.get("train_seconds", 0.0))
@@ -123,6 +133,10 @@ class Recorder:
             if isinstance(event, Finished):  # what fails at the end is reported before it
                 yield from self._warned(event.step, self._trackers.close())
             line = self._noted(event)
+            if self._remote is not None:
+                yield from self._warned(event.step, self._remote.mirror.take_warnings())
+                if isinstance(event, Saved):
+                    self._remote.send_checkpoint(event.step, keep=self._keep)
             failed = self._trackers.take(event, line)
             yield event
             yield from self._warned(event.step, failed)
@@ -212,7 +226,8 @@ class Recorder:
                 problem = error.problems[0]
                 checkpoint.retain(home, newest=1, best_step=best_step)
             else:
-                checkpoint.retain(home, newest=self._keep, best_step=best_step)
+                in_use = self._remote.mirror.in_use() if self._remote else ()
+                checkpoint.retain(home, newest=self._keep, best_step=best_step, also=in_use)
                 return None
         return problem
 

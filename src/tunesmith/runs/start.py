@@ -19,10 +19,12 @@ from tunesmith.inputs import ValidatedInputs, resolve_inputs, validate_inputs
 from tunesmith.metrics.scores import Scores
 from tunesmith.models import locate
 from tunesmith.recipe import KeyPath, Layers, Recipe, as_written, flatten, gather, to_yaml
+from tunesmith.remote.location import Location
 from tunesmith.runs.event_log import EventLog
 from tunesmith.runs.fingerprint import MAY_CHANGE
 from tunesmith.runs.folder import RUNS, RunFolder, refuse_other, run_name
 from tunesmith.runs.plan_file import has_begun, learned_from, read_plan
+from tunesmith.runs.remote_folder import RemoteFolder, mirrored
 from tunesmith.storage import atomic, hub
 from tunesmith.storage.disk import as_path
 from tunesmith.storage.lock import HOLDER, hold, hold_to_move
@@ -228,6 +230,7 @@ class OpenRun:
         notes: what is to be known of a finished run, such as that its data changed since.
         revision: the commit of the Hub model that the run began with; None for a new run, and for
             models that are not from the Hub.
+        remote: the copy in a store; None for none, and in all processes but the first.
     """
 
     run: RunFolder
@@ -235,6 +238,7 @@ class OpenRun:
     is_finished: bool
     notes: Sequence[Problem] = ()
     revision: str | None = None
+    remote: RemoteFolder | None = None
 
 
 @contextmanager
@@ -246,6 +250,7 @@ def start(
     named_after: str,
     restart: bool = False,
     wait_seconds: float = 0.0,
+    remote: str | Location | None = None,
 ) -> Iterator[OpenRun]:
     """Hold the run's folder while it is trained.
 
@@ -256,13 +261,19 @@ def start(
         named_after: the recipe or data it was started with, from which NAME is made.
         restart: keep what is there under another name and start from scratch.
         wait_seconds: how long another process in the folder may take to end.
+        remote: address of a copy of the folder, which is brought here first, and kept up to date.
 
     Raises:
         TunesmithError: whatever is wrong with recipe, data or folder, before any model is loaded.
     """
     with joined() as peers:
         run = run_folder(out, named_after=named_after)
-        with held(run, restart=restart, wait_seconds=wait_seconds):
+        location = Location.read(remote) if isinstance(remote, str) else remote
+        copied = location if is_main_process() else None
+        with (
+            held(run, restart=restart, wait_seconds=wait_seconds),
+            mirrored(run, copied, restart=restart) as remote_folder,
+        ):
             checked = inputs_of(layers, run, data)
 
             def state(_ranks: object) -> tuple[bool, str | None]:
@@ -272,7 +283,7 @@ def start(
             if is_finished and is_main_process():
                 _complete_log(run)
             notes = _changes(run, checked) if is_finished and is_main_process() else ()
-            yield OpenRun(run, checked, is_finished, notes, revision)
+            yield OpenRun(run, checked, is_finished, notes, revision, remote_folder)
 
 
 def _model_revision(run: RunFolder) -> str | None:

@@ -18,10 +18,11 @@ from tunesmith.runs.agreement import agree_on_inputs
 from tunesmith.runs.custom_metrics import ComputeMetrics
 from tunesmith.runs.finish import finish
 from tunesmith.runs.folder import RunFolder
-from tunesmith.runs.open_session import open_session, write_recipe_and_plan
+from tunesmith.runs.open_session import checkpoint_bytes, open_session, write_recipe_and_plan
 from tunesmith.runs.preflight import preflight
 from tunesmith.runs.prepare import PreparedRun
 from tunesmith.runs.recorder import Recorder
+from tunesmith.runs.remote_folder import RemoteFolder
 from tunesmith.runs.session import Session
 from tunesmith.runs.signals import StopRequest
 from tunesmith.training.device import (
@@ -50,6 +51,7 @@ def train_run(
     stop: StopRequest,
     compute_metrics: ComputeMetrics | None = None,
     on_line: Callable[[Mapping[str, object]], None] | None = None,
+    remote: RemoteFolder | None = None,
 ) -> Iterator[Event]:
     """Train a job in its folder, from the newest whole checkpoint if there is one.
 
@@ -62,6 +64,7 @@ def train_run(
         stop: whether a stop was requested.
         compute_metrics: custom metrics.
         on_line: called with each line of events.jsonl as it is written.
+        remote: the copy of the folder in a store; None for none.
 
     Yields:
         The loop's events, `Saved` and `Warned` between them, and `Finished` once the model is
@@ -75,8 +78,10 @@ def train_run(
     with opened_session(job, run, stop=stop, compute_metrics=compute_metrics) as session:
         if job.recipe.train.preflight and session.resumed_from is None:
             preflight(session)
+            if remote is not None and (problem := remote.slow_upload(checkpoint_bytes(session))):
+                session.warnings.append(problem)
         write_recipe_and_plan(session)
-        with Recorder(session, on_line) as recorder:
+        with Recorder(session, on_line, remote) as recorder:
             yield from recorder.record(_warnings(session))
             yield from _steps(session, recorder)
             seconds, examples = recorder.train_seconds, recorder.examples

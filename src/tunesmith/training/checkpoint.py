@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -279,16 +279,22 @@ def progress_from_json(values: Mapping[str, Any]) -> Progress:
     return _PROGRESS.validate_json(json.dumps(values), strict=True)
 
 
-def retain(home: Path, *, newest: int, best_step: int) -> None:
+def retain(home: Path, *, newest: int, best_step: int, also: Collection[int] = ()) -> None:
     """Delete all checkpoints but the newest ones and the best, once the newest verifies.
 
     What was the best for one of those that stay is kept, too: a run that goes back to it needs it.
     One that cannot be deleted stays: too many checkpoints are no reason to stop.
+
+    Args:
+        home: the folder of all checkpoints of the run.
+        newest: how many of them stay.
+        best_step: of the best so far.
+        also: steps that stay as well, as long as something else needs them.
     """
     steps = saved_steps(home)
     if not steps or atomic.damage(home / f"step-{steps[-1]:08d}") is not None:
         return
-    retained = {best_step, *steps[-newest:]}
+    retained = {best_step, *steps[-newest:], *also}
     for step in steps[-newest:]:
         with suppress(OSError, ValueError):  # damaged: it will not be gone back to
             retained.add(read(home / f"step-{step:08d}").progress.best_step)

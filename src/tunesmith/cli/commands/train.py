@@ -13,6 +13,7 @@ from tunesmith.api.display.terminal import Terminal, padded
 from tunesmith.cli.options import corrections_option, examples, layers_from, recipe_options
 from tunesmith.errors import Problem, Severity
 from tunesmith.i18n import gettext as _
+from tunesmith.remote.location import Location
 from tunesmith.training.device import is_main_process, num_processes
 from tunesmith.training.peers import joined
 
@@ -48,6 +49,14 @@ __all__ = ["command", "train_one"]
     is_flag=True,
     help=_("Measure a few steps and estimate time, memory and disk; write nothing."),
 )
+@click.option(
+    "--remote",
+    metavar="URL",
+    help=_(
+        "Copy of the run folder in a store, such as s3://BUCKET/PATH: fetched first, then kept up "
+        "to date, so that any machine continues."
+    ),
+)
 @corrections_option
 @recipe_options
 def command(
@@ -58,11 +67,16 @@ def command(
     restart: bool,
     seeds: int | None,
     is_dry: bool,
+    remote: str | None,
     **flags: Any,
 ) -> int:
     """Gather the recipe, then train or estimate, and show progress."""
     with joined():  # before a recipe that may be missing here alone
-        return _command(terminal, what, out, flags, restart=restart, seeds=seeds, is_dry=is_dry)
+        location = None if remote is None else Location.read(remote)
+        return _command(
+            terminal, what, out, flags,
+            restart=restart, seeds=seeds, is_dry=is_dry, remote=location,
+        )  # fmt: skip
 
 
 def _command(
@@ -74,13 +88,14 @@ def _command(
     restart: bool,
     seeds: int | None,
     is_dry: bool,
+    remote: Location | None,
 ) -> int:
     layers = layers_from(what, flags)
     if is_dry:
         _dry_run(terminal, layers, out=out, named_after=what[0])
         return 0
     if seeds is None:
-        train_one(terminal, layers, out, what[0], restart=restart)
+        train_one(terminal, layers, out, what[0], restart=restart, remote=remote)
         return 0
     from tunesmith.runs.seeds import folders_of_seeds, spread_over
 
@@ -89,14 +104,21 @@ def _command(
     runs = []
     for seed, folder in folders.items():
         seeded = layers.with_sets(f"train.seed={seed}")
-        runs.append(train_one(terminal, seeded, folder, what[0], restart=restart))
+        below = None if remote is None else remote.below(f"seed-{seed}")
+        runs.append(train_one(terminal, seeded, folder, what[0], restart=restart, remote=below))
     if is_main_process():
         show_spread(terminal, runs, spread_over(runs))
     return 0
 
 
 def train_one(
-    terminal: Terminal, layers: Layers, out: str | Path | None, named_after: str, *, restart: bool
+    terminal: Terminal,
+    layers: Layers,
+    out: str | Path | None,
+    named_after: str,
+    *,
+    restart: bool,
+    remote: Location | None = None,
 ) -> RunFolder:
     """Train one run, from its first notes to its summary."""
     from tunesmith.runs.signals import StopRequest
@@ -104,7 +126,7 @@ def train_one(
 
     with (
         StopRequest() as stop,
-        start(layers, out=out, named_after=named_after, restart=restart) as started,
+        start(layers, out=out, named_after=named_after, restart=restart, remote=remote) as started,
     ):
         display = Display(terminal, started.run)
         display.begin(started.checked)
@@ -118,7 +140,10 @@ def train_one(
                 started.checked, num_processes=num_processes(), revision=started.revision
             )
             with display.progress(job.plan, job.notes):
-                for event in train_run(job, started.run, stop=stop, on_line=terminal.record):
+                for event in train_run(
+                    job, started.run,
+                    stop=stop, on_line=terminal.record, remote=started.remote,
+                ):  # fmt: skip
                     display.take(event)
         if is_main_process() and not started.run.report.is_file():
             from tunesmith.analysis.report import write_report
