@@ -1,4 +1,4 @@
-"""What is asked of Google Cloud Storage, with its answers as the library gives them."""
+"""What is requested of Google Cloud Storage, with its answers as the library gives them."""
 
 from __future__ import annotations
 
