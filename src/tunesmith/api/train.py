@@ -7,21 +7,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
-from tunesmith.api.data import load_data
+from tunesmith.api.request import flags_of, is_held, named_data, understand
 from tunesmith.api.runs import Run, Runs
-from tunesmith.data.open import from_python, open_splits
-from tunesmith.data.readers.registry import refuse_header
-from tunesmith.data.rows import Splits
+from tunesmith.data.open import from_python
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
-from tunesmith.inputs import reading_options
-from tunesmith.recipe import KeyPath, Layers, Recipe, gather, key_close_to, key_named
+from tunesmith.recipe import key_close_to, key_named
 from tunesmith.remote.location import Location
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.seeds import folders_of_seeds
 from tunesmith.runs.signals import StopRequest
 from tunesmith.runs.start import start as start_run
-from tunesmith.storage.disk import as_path
 from tunesmith.training.device import is_main_process, num_processes
 from tunesmith.training.events import Event, Warned
 from tunesmith.training.peers import joined
@@ -232,15 +228,11 @@ def _folders(
             fix=_("Name two or more, or none."),
         )
     named = dict(settings)
-    if _is_held(named.get("data.validation")):
+    if is_held(named.get("data.validation")):
         del named["data.validation"]
-    layers, _data, named_after = _understand(what, _flags(named))
+    layers, _data, named_after = understand(what, flags_of(named))
     first = layers.recipe().train.seed
     return folders_of_seeds(out, named_after=named_after, first=first, count=seeds)
-
-
-def _flags(settings: Mapping[str, object]) -> dict[KeyPath, tuple[str, object]]:
-    return {tuple(key.split(".")): (key, value) for key, value in settings.items()}
 
 
 def start(
@@ -324,12 +316,12 @@ def _run_of(
 ) -> Generator[Event, None, Run]:
     settings = dict(settings)
     validation = settings.get("data.validation")
-    if held_in_python := _is_held(validation):
+    if held_in_python := is_held(validation):
         del settings["data.validation"]
-    layers, data, named_after = _understand(what, _flags(settings))
+    layers, data, named_after = understand(what, flags_of(settings))
     if held_in_python:
         validation = next(iter(from_python(validation, "validation").values()))
-        data = {**(data or _named_data(layers)), "validation": validation}
+        data = {**(data or named_data(layers)), "validation": validation}
     with (
         stop,
         start_run(
@@ -383,36 +375,3 @@ def _display(run: RunFolder) -> PythonDisplay:
     from tunesmith.api.display.notebook import PythonDisplay, terminal_here
 
     return PythonDisplay(terminal_here(), run)
-
-
-def _named_data(layers: Layers) -> Splits:
-    """Open the data that a recipe names."""
-    settings = layers.recipe().data
-    where = settings.train if isinstance(settings.train, str) else list(settings.train)
-    return open_splits(where, reading_options(settings))
-
-
-def _is_held(validation: object) -> bool:
-    """Return whether validation rows are Python objects, not a fraction, a name or files."""
-    if isinstance(validation, list | tuple):
-        return not all(isinstance(part, str) for part in validation)
-    return validation is not None and not isinstance(validation, str)
-
-
-def _understand(
-    what: object, flags: dict[KeyPath, tuple[str, object]]
-) -> tuple[Layers, Splits | None, str]:
-    """Return the layers, the data if it is a Python object, and a name for the run."""
-    if isinstance(what, Recipe):
-        train_files = what.data.train
-        name = train_files if isinstance(train_files, str) else train_files[0]
-        return gather(recipe=what, flags=flags), None, name
-    if isinstance(what, str | Path):
-        name = str(what)
-        if name.endswith((".yaml", ".yml")):
-            return gather(file=as_path(name), flags=flags), None, name
-        flags = {("data", "train"): ("data", name), **flags}
-        return gather(flags=flags), None, name
-    layers = gather(flags={("data", "train"): ("data", "python"), **flags})
-    refuse_header("data.header", reading_options(layers.recipe().data))
-    return layers, load_data(what), "python"
