@@ -109,7 +109,8 @@ class Mirror:
 
     def _too_slow(self, seconds: float) -> Problem:
         message = _("there was no time: it is not done after {seconds:.0f} s")
-        return Problem("C166", message.format(seconds=seconds), Place(self.location))
+        text = message.format(seconds=seconds)
+        return Problem("C166", text, Place(self.location), fix=_in_the_folder())
 
     def _work(self) -> None:
         failures = 0
@@ -167,7 +168,8 @@ class Mirror:
         if not (state.is_finished or self._is_closing):
             return None
         message = _("{file} was changed or deleted while it was sent")
-        return Problem("C165", message.format(file=name), Place(self.location))
+        text = message.format(file=name)
+        return Problem("C166", text, Place(self.location), fix=_in_the_folder())
 
 
 def _tried_again(problem: Problem) -> Problem:
@@ -180,15 +182,19 @@ def _tried_again(problem: Problem) -> Problem:
     )
 
 
+def _in_the_folder() -> str:
+    return _(
+        "It is in the local folder: the same command on this machine stores it, and another "
+        "machine continues from an older state."
+    )
+
+
 def _not_stored(state: State, reason: Problem) -> Problem:
     message = _("the state of step {step} is not in the store: {reason}")
     return replace(
         reason,
         code="C166",
         message=message.format(step=state.step, reason=reason.message),
-        fix=_(
-            "It is in the local folder: the same command on this machine stores it, and another "
-            "machine continues from an older state."
-        ),
+        fix=_in_the_folder(),
         severity=Severity.ERROR,
     )
