@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["seed_of", "splitmix64", "uniform_at"]
+__all__ = ["permuted", "seed_of", "splitmix64", "uniform_at"]
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
@@ -45,3 +45,27 @@ def uniform_at(seed: int, *numbers: NDArray[Any]) -> NDArray[np.float64]:
     for values in numbers:
         state = splitmix64(state ^ splitmix64(values.astype(np.uint64)))
     return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def permuted(positions: NDArray[Any], size: int, key: int) -> NDArray[np.int64]:
+    """Return where a pseudorandom permutation of range(size) puts some positions.
+
+    Six Feistel rounds on the next even power of two; a value outside the range is permuted again
+    until it is inside, which keeps the map one-to-one. Nothing is stored, whatever the size.
+    """
+    half = np.uint64((max(2, (size - 1).bit_length()) + 1) // 2)
+    low = np.uint64((1 << int(half)) - 1)
+    keys = [np.uint64(seed_of(key, number)) for number in range(6)]
+    values = positions.astype(np.uint64)
+    inside = np.zeros(len(positions), dtype=bool)
+    with np.errstate(over="ignore"):
+        while not inside.all():
+            left, right = values[~inside] >> half, values[~inside] & low
+            for round_key in keys:
+                mixed = (right + round_key) * np.uint64(_GOLDEN)
+                mixed ^= mixed >> np.uint64(29)
+                mixed *= np.uint64(0xBF58476D1CE4E5B9)
+                left, right = right, left ^ ((mixed >> np.uint64(32)) & low)
+            values[~inside] = (left << half) | right
+            inside = values < size
+    return values.astype(np.int64)

@@ -127,6 +127,19 @@ class Examples:
     def __len__(self) -> int:
         return len(self.prepared) if self.indices is None else len(self.indices)
 
+    @property
+    def sample(self) -> Examples:
+        """Examples that lengths and the like are known of: these, or some of very many."""
+        return self
+
+    def read(self, places: NDArray[np.int64]) -> tuple[Prepared, NDArray[np.int64]]:
+        """Return a prepared set with the examples at some positions, and which of it they are."""
+        return self.prepared, self.at(places)
+
+    def rows_of(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the index of the source row of the examples at some positions."""
+        return self.rows[places]
+
     def at(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the examples of the prepared set at some positions of this one."""
         return places if self.indices is None else self.indices[places]
@@ -195,8 +208,7 @@ def make_batch(
     """
     import torch
 
-    prepared = examples.prepared
-    chosen = examples.at(places)
+    prepared, chosen = examples.read(places)
     tensors: dict[str, torch.Tensor] = {}
     owner, num_tokens = None, 0
     for name in prepared.names:

@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Encoded", "Prepared", "Ragged", "concatenate", "hold_in_memory", "offsets_of"]
+__all__ = [
+    "Encoded",
+    "Prepared",
+    "Ragged",
+    "concatenate",
+    "gather",
+    "hold_in_memory",
+    "offsets_of",
+]
 
 _ASIDE = "aside."
 _PIECE = 1 << 22
@@ -186,6 +194,33 @@ class Prepared:
     def tokens_cut(self) -> int:
         """Tokens that the cut examples lost."""
         return int(np.sum(self.full_lengths - self.lengths()))
+
+
+def gather(sets: Sequence[Prepared], examples: Sequence[tuple[int, int]]) -> Prepared:
+    """Copy some examples of several sets into memory, in a given order.
+
+    Args:
+        sets: with the same columns.
+        examples: of each the number of its set, and its own in there.
+    """
+    first = sets[examples[0][0]]
+    ragged: dict[str, Ragged] = {}
+    for name in first.names:
+        chosen = [one for number, i in examples for one in sets[number].sequences(name, i)]
+        lengths = np.fromiter(map(len, chosen), np.int64, len(chosen))
+        flat = np.concatenate(chosen) if chosen else first.sequence(name, 0)[:0]
+        ragged[name] = Ragged(flat, lengths)
+
+    def values(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        return np.array([arrays[number][i] for number, i in examples])
+
+    fixed = {name: values([one.fixed[name] for one in sets]) for name in first.fixed}
+    rows, full_lengths = values([s.rows for s in sets]), values([s.full_lengths for s in sets])
+    parts = None
+    if first.has_parts:
+        name = first.names[0]
+        parts = np.array([len(sets[number].sequences(name, i)) for number, i in examples])
+    return hold_in_memory(Encoded(ragged, fixed, rows, full_lengths, parts))
 
 
 def hold_in_memory(encoded: Encoded) -> Prepared:

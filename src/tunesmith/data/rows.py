@@ -15,15 +15,18 @@ from tunesmith.i18n import gettext as _
 __all__ = [
     "CHUNK_BYTES",
     "CHUNK_ROWS",
+    "MARKED_ROWS",
     "MAX_COLUMNS",
     "MAX_ROW_BYTES",
     "BadRecordsError",
     "Column",
     "Concatenated",
+    "Marks",
     "NumberedRows",
     "PathSource",
     "Rejected",
     "Row",
+    "Seekable",
     "Source",
     "Splits",
     "distinct_columns",
@@ -40,6 +43,9 @@ CHUNK_ROWS = 1000
 
 CHUNK_BYTES = 4 << 20
 """Bytes of a chunk, about, at most: long rows make shorter chunks."""
+
+MARKED_ROWS = 1024
+"""Rows of a text file from one mark to the next."""
 
 MAX_ROW_BYTES = 10_000_000
 """A longer row is refused: it is an unclosed quote, or no row of text."""
@@ -133,6 +139,48 @@ class Source(Protocol):
 
     def places(self, indices: Collection[int]) -> dict[int, Place]:
         """Return where some rows are; this may read the source."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Where reading a source may begin.
+
+    Attributes:
+        rows: of the source.
+        starts: the numbers of the rows at the marks, rising, the first 0.
+        marks: what `Seekable.chunks_from` takes, one per start.
+    """
+
+    rows: int
+    starts: Sequence[int]
+    marks: Sequence[tuple[int, ...]]
+
+
+class Seekable(Source, Protocol):
+    """A source that can be read from some of its rows on, without those before."""
+
+    @property
+    def is_seekable(self) -> bool:
+        """Whether it can be; a packed file, or one value of JSON, cannot."""
+        ...
+
+    def marks(self) -> Marks:
+        """Return where reading may begin; this may read the source once.
+
+        Raises:
+            DataError: some records cannot be read.
+        """
+        ...
+
+    def chunks_from(
+        self, mark: tuple[int, ...], columns: Collection[str] | None = None
+    ) -> Iterator[Sequence[Row]]:
+        """Yield the rows from a mark on, numbered from 0."""
+        ...
+
+    def places_from(self, mark: tuple[int, ...], indices: Collection[int]) -> dict[int, Place]:
+        """Return where some rows are, which are numbered from a mark on."""
         ...
 
 

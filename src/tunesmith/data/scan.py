@@ -22,7 +22,7 @@ from tunesmith.data.rows import BadRecordsError, Rejected, Row, Source
 from tunesmith.errors import DataError, IntegrityError, Place, Problem, Severity
 from tunesmith.i18n import gettext as _
 
-__all__ = ["Survey", "content_of", "verified_chunks"]
+__all__ = ["Survey", "changed", "content_of", "verified_chunks"]
 
 
 class Survey:
@@ -213,14 +213,15 @@ def verified_chunks(source: Source, columns: Sequence[str], digest: str) -> Iter
                 current.update(content_of(row, columns))
             yield chunk
     except DataError as error:
-        raise IntegrityError(_changed(source, error.problems[0].message)) from error
+        raise IntegrityError(changed(source, error.problems[0].message)) from error
     except Exception as error:  # a reader may raise anything for content it was not opened for
-        raise IntegrityError(_changed(source, f"{type(error).__name__}: {error}")) from error
+        raise IntegrityError(changed(source, f"{type(error).__name__}: {error}")) from error
     if current.hexdigest() != digest:
-        raise IntegrityError(_changed(source))
+        raise IntegrityError(changed(source))
 
 
-def _changed(source: Source, *reasons: str) -> Problem:
+def changed(source: Source, *reasons: str) -> Problem:
+    """Return the problem of data that is not what it was (D160)."""
     return Problem(
         "D160",
         _("the data changed while the run was using it"),

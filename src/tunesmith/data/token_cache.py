@@ -42,6 +42,7 @@ __all__ = [
     "cache_folder",
     "cache_limit",
     "prepare",
+    "prepare_chunks",
 ]
 
 LAYOUT = 2
@@ -106,6 +107,35 @@ def prepare(
         ResourceError: the disk is full or cannot be written (C107).
         RecipeError: TUNESMITH_CACHE_SIZE is no size (C137).
     """
+    return prepare_chunks(
+        lambda: verified_chunks(source, columns, digest),
+        digest=digest,
+        settings=settings,
+        encode=encode,
+        cache=cache,
+        wait_seconds=wait_seconds,
+    )
+
+
+def prepare_chunks(
+    read: Callable[[], Iterator[Sequence[Row]]],
+    *,
+    digest: str,
+    settings: Mapping[str, object],
+    encode: Callable[[Sequence[Row]], Encoded],
+    cache: Path | None = None,
+    wait_seconds: float = _WAIT_SECONDS,
+) -> Prepared:
+    """The prepared form of some rows, such as a shard; otherwise as `prepare`.
+
+    Args:
+        read: yields them, and sees to it that they are those of the digest.
+        digest: of their content.
+        settings: all else that the numbers depend on.
+        encode: turns rows into numbers.
+        cache: where to keep it; None for `cache_folder()`.
+        wait_seconds: how long to wait for another process that holds the cache.
+    """
     facts = json.dumps([LAYOUT, digest, settings], sort_keys=True, ensure_ascii=True)
     key = hashlib.sha256(facts.encode()).hexdigest()[:32]
     home = (cache or cache_folder()) / "prepared"
@@ -113,7 +143,7 @@ def prepare(
     target = home / key
 
     def write(folder: Path) -> None:
-        _write(folder, source, columns, digest, encode)
+        _write(folder, read, encode)
 
     with ExitStack() as held:
         try:
@@ -181,14 +211,12 @@ def _prepare_apart(
 
 def _write(
     folder: Path,
-    source: Source,
-    columns: Sequence[str],
-    digest: str,
+    read: Callable[[], Iterator[Sequence[Row]]],
     encode: Callable[[Sequence[Row]], Encoded],
 ) -> None:
     with _Writer(folder) as writer:
         writer.add(encode([]))  # every array exists, also where there is no row
-        for chunk in verified_chunks(source, columns, digest):
+        for chunk in read():
             writer.add(encode(chunk))
         writer.finish()
 

@@ -12,13 +12,16 @@ from tunesmith.data.profile import Profile, profile
 from tunesmith.data.readers.format import ReadingOptions
 from tunesmith.data.readers.text_file import AUTO
 from tunesmith.data.rows import Source, Splits, first_rows
+from tunesmith.data.sharded import Sharded
 from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity, first_problems
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs.corrections import correct
 from tunesmith.inputs.label_spelling import normalize_labels
+from tunesmith.inputs.streaming import Streaming, default_share, sharded_of, streaming_of
 from tunesmith.metrics.scores import GLUE
 from tunesmith.models import suggest_model
 from tunesmith.recipe import DataSettings, KeyPath, Layers, Percentage, Recipe
+from tunesmith.recipe.nested import lookup
 from tunesmith.tasks import Task, match_task, task_named
 from tunesmith.text import nearest
 
@@ -55,6 +58,8 @@ class ResolvedInputs:
         task: not fitted yet.
         reasons: why each automatic value was chosen.
         problems: why the columns may be meant otherwise.
+        streaming: how the training rows are read shard by shard, and `train` is a sample of them;
+            None if they are read as a whole.
     """
 
     layers: Layers
@@ -66,6 +71,7 @@ class ResolvedInputs:
     task: Task
     reasons: Mapping[KeyPath, str]
     problems: Sequence[Problem] = ()
+    streaming: Streaming | None = None
 
     @property
     def notes(self) -> list[str]:
@@ -110,8 +116,18 @@ def resolve_inputs(layers: Layers, data: Splits | None = None) -> ResolvedInputs
         automatic.suggest(("options", key), option.default, meaning)
     _suggest_splits(automatic, data, match.roles)
     layers = layers.with_automatic(automatic.values, automatic.reasons)
+    sharded = sharded_of(layers, layers.recipe(), train, task_class)
+    if sharded is not None:
+        _suggest_streaming(automatic, sharded)
+        layers = layers.with_automatic(automatic.values, automatic.reasons)
     recipe = layers.recipe()
     others, fractions = _open_others(recipe, layers, data, options)
+    streaming = None
+    if sharded is not None:
+        streaming = streaming_of(layers, recipe, sharded, fractions)
+        train = streaming.sample
+        others |= {name: streaming.picked(i) for i, name in enumerate(fractions)}
+        fractions = {}
     roles = replace(match.roles, group=recipe.data.group)
     problems = _columns_problems(roles, layers, train, others)
     if problems:
@@ -126,8 +142,9 @@ def resolve_inputs(layers: Layers, data: Splits | None = None) -> ResolvedInputs
     severity = Severity.ERROR if requested.task is None else Severity.WARNING
     doubts = [replace(match.problem, severity=severity)] if match.problem else []
     return ResolvedInputs(
-        layers, recipe, train, others, fractions, columns, task, automatic.reasons, doubts
-    )
+        layers, recipe, train, others, fractions, columns, task, automatic.reasons, doubts,
+        streaming,
+    )  # fmt: skip
 
 
 class Automatic:
@@ -137,6 +154,10 @@ class Automatic:
         self._layers = layers
         self.values: dict[str, object] = {}
         self.reasons: dict[KeyPath, str] = {}
+
+    def value(self, *path: str) -> object:
+        """Return the suggested value of a key, None without one."""
+        return lookup(self.values, path)[1]
 
     def suggest(self, path: KeyPath, value: object, reason: str) -> None:
         """Set a value, unless the user set the key."""
@@ -278,6 +299,15 @@ def _suggest_splits(automatic: Automatic, data: Splits, roles: Roles) -> None:
             automatic.suggest(
                 ("metrics",), metrics, _("the scores of GLUE {name}").format(name=glue)
             )
+
+
+def _suggest_streaming(automatic: Automatic, sharded: Sharded) -> None:
+    rows = sharded.num_rows
+    automatic.suggest(("data", "streaming"), True, _("{count} rows").format(count=rows))
+    share = default_share(rows, float(_DEFAULT_FRACTION.removesuffix("%")) / 100)
+    if automatic.value("data", "validation") == _DEFAULT_FRACTION and share is not None:
+        reason = _("a fraction of {count} rows").format(count=rows)
+        automatic.suggest(("data", "validation"), share, reason)
 
 
 def _is_labeled(source: Source, roles: Roles) -> bool:

@@ -23,6 +23,8 @@ from tunesmith.inputs.audit import Audit
 from tunesmith.inputs.column_stats import SourceStats
 from tunesmith.inputs.length_checks import Lengths
 from tunesmith.inputs.resolve import Automatic, ResolvedInputs, at_keys, joined, no_rows
+from tunesmith.inputs.sampling import sampling_note
+from tunesmith.inputs.streaming import Streaming
 from tunesmith.metrics.scores import choose_metrics
 from tunesmith.recipe import Layers, Percentage, Recipe
 from tunesmith.tasks import Task
@@ -67,6 +69,8 @@ class ValidatedInputs:
         notes: what was chosen and learned, a line each.
         lengths: tokens per row, if an audit counted them.
         rejected: rows that were left out and are to be written to a file, each with its split.
+        streaming: how the training rows are read shard by shard, of which a sample was checked;
+            None if all were.
     """
 
     recipe: Recipe
@@ -77,6 +81,7 @@ class ValidatedInputs:
     notes: Sequence[str]
     lengths: Lengths | None = None
     rejected: Sequence[tuple[str, Rejected]] = ()
+    streaming: Streaming | None = None
 
 
 def validate_inputs(resolved: ResolvedInputs, *, audited: bool = False) -> ValidatedInputs:
@@ -111,6 +116,8 @@ def validate_inputs(resolved: ResolvedInputs, *, audited: bool = False) -> Valid
         problems = [*unlearnable, *problems]
     splits = {} if _has_errors(problems) else _draw(resolved, survey, rows)
     drawn = {name: split.places for name, split in splits.items()}
+    if resolved.streaming is not None and splits:
+        problems.append(sampling_note(resolved.streaming, task))
     rejected = [("train", record) for record in rows.rejected]
     if audit and stats:
         audit.close("train", stats, survey)
@@ -125,7 +132,9 @@ def validate_inputs(resolved: ResolvedInputs, *, audited: bool = False) -> Valid
     recipe, layers = _with_scores(resolved, task)
     notes = [*resolved.notes, *task.summary()]
     lengths = audit.lengths if audit else None
-    return ValidatedInputs(recipe, layers, task, splits, problems, notes, lengths, rejected)
+    return ValidatedInputs(
+        recipe, layers, task, splits, problems, notes, lengths, rejected, resolved.streaming
+    )
 
 
 @dataclass(frozen=True)
@@ -288,6 +297,9 @@ def validate_split(
 
 def _draw(resolved: ResolvedInputs, survey: Survey, rows: GoodRows) -> dict[str, Split]:
     source, digest = rows.source, rows.digest
+    if (streaming := resolved.streaming) is not None:
+        whole = streaming.source
+        return {"train": Split("train", whole, whole.digest, None, streaming.num_rows)}
     if not resolved.fractions:
         return {"train": Split("train", source, digest, None, rows.num_rows)}
     drawn = random_splits(

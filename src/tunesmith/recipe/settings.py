@@ -206,6 +206,11 @@ class DataSettings(_Section):
     on_bad_row: Literal["fail", "skip", "quarantine"] = "fail"
     """What to do with unusable rows: fail reports all of them and stops, skip leaves them out,
     quarantine also writes them to rejected.jsonl of the run."""
+    streaming: bool | None = None
+    """Read the training rows shard by shard while training, for data larger than memory or disk;
+    null: above 5 million rows, where the recipe allows it."""
+    window: int = Field(1_000_000, ge=1, le=_MOST_STEPS)
+    """Rows that are shuffled together when data is streamed; they are on disk at a time."""
     allow_leak: bool = False
     """Train although evaluated rows are also in train, which inflates the scores."""
 

@@ -245,7 +245,8 @@ def _time_steps(session: Session) -> tuple[int, float, float]:
             break
         started = time.perf_counter()
     warm = min(_WARM_UP, len(times) - 1)
-    usual = int(lengths.sum()) / plan.steps_per_epoch / plan.num_processes
+    tokens_of_epoch = lengths.sum() / len(lengths) * plan.num_examples
+    usual = float(tokens_of_epoch) / plan.steps_per_epoch / plan.num_processes
     seconds = sum(times[warm:]) / max(1, sum(tokens[warm:])) * usual
     rates = np.array(times[warm:]) / np.maximum(1, tokens[warm:])
     low, high = np.quantile(rates, [0.1, 0.9])

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from tunesmith.data.batches import make_batch
@@ -64,23 +65,23 @@ def make_engine(
 
 
 def _rows(job: PreparedRun) -> TrainingRows:
-    examples = job.examples["train"]
+    examples = job.examples["train"].sample
     sample = probed_places(examples.lengths)
     # what a task draws about rows only the host can do
     plain = make_batch(examples, sample, job.padding)
     is_plain = job.task.corrupt(plain, seed=0) is plain
     return TrainingRows(
         sample,
-        lambda places: job.batch(0, places),
+        job.sample_batch,
         longest=int(examples.lengths.max()),
         token_ids=_used_tokens(job),
-        copied=examples if is_plain else None,
+        copied=examples if is_plain and job.plan.order is None else None,
     )
 
 
 def _used_tokens(job: PreparedRun) -> set[int] | None:
     """Return every token that can occur; None if the task may use any."""
-    if job.task.uses_full_vocabulary:
+    if job.task.uses_full_vocabulary or job.plan.order is not None:
         return None
     used = {int(i) for examples in job.examples.values() for i in examples.prepared.used()}
     return used | {int(i) for i in job.tokenizer.all_special_ids}
@@ -89,7 +90,8 @@ def _used_tokens(job: PreparedRun) -> set[int] | None:
 def _leaves_weights_unused(network: Any, job: PreparedRun) -> bool:
     """Return whether a backward pass over two rows gives some trained weight no gradient."""
     device = next(network.parameters()).device
-    loss = job.task.forward(network, job.batch(0, job.plan.examples_at(0)[:2]).to(device)).loss_sum
+    first = np.arange(2) if job.plan.order is not None else job.plan.examples_at(0)[:2]
+    loss = job.task.forward(network, job.sample_batch(first).to(device)).loss_sum
     assert loss is not None  # noqa: S101 - training rows have labels, the survey saw to it
     torch.autograd.backward([loss])
     unused = any(p.grad is None for p in network.parameters() if p.requires_grad)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from tunesmith.data.batches import Examples
 from tunesmith.errors import (
     IntegrityError,
     ModelError,
@@ -303,7 +304,7 @@ def _plan_facts(session: Session) -> dict[str, Any]:
                 "revision": getattr(split.source, "revision", None),
                 "rows": split.num_rows,
                 "examples": len(job.examples[name]),
-                "tokens": int(job.examples[name].lengths.sum()),
+                "tokens": _tokens(job.examples[name]),
                 "prepared": job.examples[name].prepared.key,
             }
             for name, split in job.splits.items()
@@ -314,6 +315,12 @@ def _plan_facts(session: Session) -> dict[str, Any]:
         "engine": session.engine_facts,
         "fingerprint": session.fingerprint,
     }
+
+
+def _tokens(examples: Examples) -> int:
+    """Tokens of all examples; of those that are streamed an estimate from the sample."""
+    lengths = examples.lengths
+    return int(lengths.sum() * len(examples) / max(1, len(lengths)))
 
 
 def refuse_small_disk(run: RunFolder, network: nn.Module, keep_checkpoints: int) -> None:

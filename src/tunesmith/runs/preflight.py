@@ -135,7 +135,7 @@ def _save_and_load(session: Session) -> None:
     """Save the model as it is finished, load it as users will, and compare the answers."""
     job, network = session.job, session.network
     lengths = job.examples["train"].lengths
-    shortest = session.job.batch(0, np.array([lengths.argmin()]))
+    shortest = session.job.sample_batch(np.array([lengths.argmin()]))
     with session.engine.plain_model(), atomic.scratch(session.run.path, "preflight") as folder:
         with quiet_transformers():
             network.save_pretrained(folder)
@@ -152,7 +152,7 @@ def _save_and_load(session: Session) -> None:
         _serve_some(session, loaded.model)
         if session.progress.micro_batch_size == 1:
             return  # there is no memory for two rows, and no need of padding
-        both = session.job.batch(0, np.array([lengths.argmin(), lengths.argmax()]))
+        both = session.job.sample_batch(np.array([lengths.argmin(), lengths.argmax()]))
         padded = _answers(session, network, both)
     off = _difference(answers, padded)
     if not off <= _AGREE:

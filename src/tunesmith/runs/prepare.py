@@ -11,10 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.batches import Batch, Examples, Padding, make_batch
-from tunesmith.data.encoded import Encoded, Prepared
-from tunesmith.data.findings import placed
 from tunesmith.data.rows import Rejected, Row
-from tunesmith.data.token_cache import prepare
 from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity, TunesmithError
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name
@@ -26,6 +23,7 @@ from tunesmith.recipe import Layers, Recipe
 from tunesmith.runs.fingerprint import hash_of, lasting_settings, versions
 from tunesmith.runs.model_selection import choose_scores
 from tunesmith.runs.rows import rows_by_number
+from tunesmith.runs.tokenize import order_of, tokenize, tokenizer_identity
 from tunesmith.runs.trackers import check_trackers
 from tunesmith.tasks import Task
 from tunesmith.training.early_stopping import ModelSelection
@@ -109,6 +107,11 @@ class PreparedRun:
             known = source.places(rows)
         return [known.get(row, Place(source.name, row=row)) for row in rows]
 
+    def sample_batch(self, places: NDArray[Any]) -> Batch:
+        """Some of the training examples that lengths are known of, as in a first step."""
+        batch = make_batch(self.examples["train"].sample, places, self.padding)
+        return self.task.corrupt(batch, seed=self.plan.draw_seed(0))
+
     def batch(self, step: int, places: NDArray[Any], *, is_dummy: bool = False) -> Batch:
         """Some training examples, with what chance decides about them in a step."""
         batch = make_batch(self.examples["train"], places, self.padding, is_dummy=is_dummy)
@@ -152,7 +155,7 @@ def prepare_run(
     limit = longest_input(files, tokenizer)
     max_length = min(recipe.train.max_length or task.default_length or limit, limit)
     identity = tokenizer_identity(tokenizer)
-    examples = _tokenize(checked.splits, task, tokenizer, max_length, identity)
+    examples = tokenize(checked, task, tokenizer, max_length, identity)
     for name, split_examples in examples.items():
         if not len(split_examples):
             source = checked.splits[name].source
@@ -162,6 +165,7 @@ def prepare_run(
         num_examples=len(examples["train"]),
         num_processes=num_processes,
         classes=_classes(checked, examples["train"]),
+        order=order_of(examples["train"]),
     )
     notes = [*checked.notes, *_notes(checked, examples, max_length), *_repetition(plan)]
     warnings = list(checked.warnings)
@@ -205,63 +209,6 @@ def prepare_run(
         notes=notes,
         warnings=warnings,
         rejected=checked.rejected,
-    )
-
-
-def tokenizer_identity(tokenizer: Any) -> str:
-    """A hash of all that decides how a tokenizer cuts text."""
-    return hash_of(
-        [
-            tokenizer.backend_tokenizer.to_str(),
-            list(tokenizer.model_input_names),
-            tokenizer.truncation_side,
-        ]
-    )
-
-
-def _tokenize(
-    splits: Mapping[str, Split], task: Task, tokenizer: Any, max_length: int, identity: str
-) -> dict[str, Examples]:
-    """The examples of each split; a source is prepared whole, whatever shares are drawn from it.
-
-    A fraction is drawn by rows, and a row may have given several examples, or none.
-    """
-    opened_session: dict[int, Prepared] = {}
-    examples = {}
-    for name, split in splits.items():
-        if id(split.source) not in opened_session:
-            opened_session[id(split.source)] = _prepare(
-                split, task, tokenizer, max_length, identity
-            )
-        prepared, places = opened_session[id(split.source)], split.places
-        if places is not None:
-            is_drawn = np.zeros(int(prepared.rows.max(initial=-1)) + 1, dtype=np.bool_)
-            is_drawn[places[places < len(is_drawn)]] = True
-            places = np.flatnonzero(is_drawn[prepared.rows])
-        examples[name] = Examples(prepared, places)
-    return examples
-
-
-def _prepare(split: Split, task: Task, tokenizer: Any, max_length: int, identity: str) -> Prepared:
-    names = {column.name for column in split.source.columns}
-
-    def encode(rows: Sequence[Row]) -> Encoded:
-        try:
-            return task.encode(rows, tokenizer, max_length, labeled=split.is_labeled)
-        except DataError as error:
-            raise placed(error, split.source) from None
-
-    return prepare(
-        split.source,
-        columns=[name for name in task.roles.columns if name in names],
-        digest=split.digest,
-        settings={
-            "tokenizer": identity,
-            "max_length": max_length,
-            "labelled": split.is_labeled,
-            "task": task.encoding,
-        },
-        encode=encode,
     )
 
 
@@ -316,9 +263,14 @@ def _notes(
         prepared, lengths = split_examples.prepared, split_examples.lengths
         rows = split_examples.num_rows
         parts = [ngettext("{split}: {count} row", "{split}: {count} rows", rows)]
-        if len(split_examples) != rows:
+        is_streamed = split_examples.sample is not split_examples
+        if is_streamed:
+            parts.append(_("read shard by shard"))
+        elif len(split_examples) != rows:
             parts.append(_("{sequences} sequences"))
         parts.append(_("median {median} tokens, longest {longest}"))
+        if is_streamed:
+            parts.append(_("in a sample of {sampled} rows"))
         if not split.is_labeled:
             parts.append(_("without labels: predicted, not scored"))
         notes.append(
@@ -328,6 +280,7 @@ def _notes(
                 split=split_name(name),
                 count=rows,
                 sequences=len(split_examples),
+                sampled=len(lengths),
                 median=int(np.median(lengths)),
                 longest=int(lengths.max()),
             )

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from tunesmith.errors import IntegrityError, Problem, ResourceError, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.jobs.orphans import slow_save
@@ -120,7 +122,7 @@ class Recorder:
         examples = list(event.rows)
         if job.plan.num_processes > 1:  # of which these are those of this one
             examples = job.plan.examples_at(event.step - 1).tolist()
-        rows = job.examples["train"].rows[examples].tolist()
+        rows = job.examples["train"].rows_of(np.array(examples, dtype=np.int64)).tolist()
         places = [str(place) for place in job.places_of("train", rows)]
         shown = ", ".join(places[:20]) + (" …" if len(places) > 20 else "")
         evidence = _("step {step}, rows {places}").format(step=event.step, places=shown)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row, Source
 from tunesmith.data.scan import verified_chunks
+from tunesmith.data.sharded import Sharded
 from tunesmith.inputs import Split
 
 __all__ = ["rows_by_number"]
@@ -29,6 +30,9 @@ def rows_by_number(
     for source, names in _by_source(splits, numbers):
         present = {column.name for column in source.columns}
         columns = [name for name in roles.columns if name in present]
+        if isinstance(source, Sharded):
+            rows |= {name: source.rows_at(numbers[name], columns) for name in names}
+            continue
         chosen = {name: set(numbers[name]) for name in names}
         for chunk in verified_chunks(source, columns, splits[names[0]].digest):
             for name in names:

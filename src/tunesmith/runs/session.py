@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.batches import Batch, Examples
-from tunesmith.errors import Problem, Severity
+from tunesmith.data.streamed import StreamedExamples
+from tunesmith.errors import Problem, Severity, TunesmithError
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.scores import Scores
 from tunesmith.runs.custom_metrics import ComputeMetrics, with_own
@@ -59,6 +61,7 @@ class Session:
         checkpoint_facts: time and log as of the checkpoint that was resumed from.
         resumed_from: its name; None for a fresh start.
         eval_halvings: how often evaluation batches were halved for lack of memory.
+        unusable_data: why the next step cannot be made: of rows that are streamed; None if it can.
     """
 
     job: PreparedRun
@@ -81,6 +84,7 @@ class Session:
     checkpoint_facts: Mapping[str, Any] = field(default_factory=dict)
     resumed_from: str | None = None
     eval_halvings: int = 0
+    unusable_data: TunesmithError | None = None
     _truth: dict[str, NDArray[Any]] = field(default_factory=dict)
     _newest: tuple[int, Evaluation] | None = None
 
@@ -91,7 +95,19 @@ class Session:
         return taken
 
     def micro_batches(self, step: int) -> list[MicroBatch]:
-        """Return the batches of this process for a step."""
+        """Return the batches of this process for a step.
+
+        Raises:
+            DataError: a row that is streamed cannot be used.
+            IntegrityError: such data changed (D160).
+        """
+        examples = self.job.examples["train"]
+        if isinstance(examples, StreamedExamples):
+            try:
+                examples.use(*self.job.plan.positions_at(step))
+            except TunesmithError as error:
+                self.unusable_data = error
+                raise
 
         def make(_number: int, examples: NDArray[Any], is_dummy: bool) -> Batch:
             on_device = isinstance(self.engine, GraphedEngine) and self.engine.batch(examples)
@@ -103,10 +119,12 @@ class Session:
 
     def largest_micro_batch(self) -> Batch:
         """Return the micro-batch of the whole run that takes the most memory."""
-        examples = self.job.plan.largest_micro_batch(
-            self.job.examples["train"].lengths,
-            at_most=self.progress.micro_batch_size,
-            padded=self.is_padded,
+        plan, lengths = self.job.plan, self.job.examples["train"].lengths
+        if plan.order is not None:  # of the sample the longest could meet in one
+            size = min(plan.micro_batch_size, self.progress.micro_batch_size or len(lengths))
+            return self.job.sample_batch(np.argsort(-lengths, kind="stable")[:size])
+        examples = plan.largest_micro_batch(
+            lengths, at_most=self.progress.micro_batch_size, padded=self.is_padded
         )
         return self.job.batch(0, examples)
 

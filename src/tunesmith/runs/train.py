@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tunesmith.errors import Interrupted, ResourceError
+from tunesmith.errors import Interrupted, ResourceError, TunesmithError
 from tunesmith.i18n import gettext as _
 from tunesmith.runs.agreement import agree_on_inputs
 from tunesmith.runs.custom_metrics import ComputeMetrics
@@ -151,6 +151,10 @@ def _steps(session: Session, recorder: Recorder) -> Iterator[Event]:
             except Interrupted:  # in the midst of an evaluation, which the rerun makes again
                 yield from recorder.record([recorder.save()])
                 raise session.stop.interruption(recorder.saved) from None
+            except TunesmithError as error:  # of the data: every process is at the same step
+                if error is session.unusable_data and session.progress.step:
+                    yield from recorder.record([recorder.save()])
+                raise
             if event is None:
                 return
             yield from recorder.record([*_warnings(session), event])

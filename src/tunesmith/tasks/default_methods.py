@@ -39,6 +39,7 @@ class TaskDefaults:
     """Further arguments of the pipeline, as code."""
     needs_label: ClassVar[bool] = True
     default_length: ClassVar[int | None] = None
+    one_example_per_row: ClassVar[bool] = False
     uses_full_vocabulary: ClassVar[bool] = False
     generates: ClassVar[bool] = False
     options_type: ClassVar[type[Options]] = Options

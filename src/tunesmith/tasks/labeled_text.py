@@ -107,6 +107,7 @@ class LabeledTextTask(TaskDefaults):
     max_windows: int = field(default=HEAD.max_windows, kw_only=True)
     pooling: str = field(default=HEAD.pooling, kw_only=True)
     name: ClassVar[str]
+    one_example_per_row: ClassVar[bool] = True
     model_class: ClassVar[str] = "AutoModelForSequenceClassification"
     pipeline: ClassVar[str | None] = "text-classification"
     pipeline_options: ClassVar[str] = ", top_k=None"

@@ -45,6 +45,8 @@ class TaskRows(Protocol):
     """Whether rows carry the answer in a column; a language model learns from the text alone."""
     default_length: ClassVar[int | None]
     """Tokens of an input where the recipe names no number; None for as many as the model takes."""
+    one_example_per_row: ClassVar[bool]
+    """Whether every row gives exactly one example, and no row needs others, as its group."""
     options_type: ClassVar[type[Options]]
     """Task-specific options: the recipe's section `options`."""
 

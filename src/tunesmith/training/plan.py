@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.batches import Batch
+from tunesmith.data.windows import WindowedOrder
 from tunesmith.recipe import Duration, Percentage, TrainSettings
 from tunesmith.rng import seed_of
 from tunesmith.training.learning_rate import learning_rate_at, set_learning_rates
@@ -54,6 +55,7 @@ class Plan:
             optimizer instead.
         seed: what order and dropout are drawn from.
         classes: the classes to balance; None to take each example once.
+        order: of examples that are streamed; None to shuffle all of them together.
     """
 
     num_examples: int
@@ -68,6 +70,7 @@ class Plan:
     schedule: str | None
     seed: int
     classes: BalancedClasses | None = field(default=None, repr=False, compare=False)
+    order: WindowedOrder | None = field(default=None, repr=False, compare=False)
 
     def epoch_at(self, step: int) -> float:
         """Return the epochs done after `step` steps."""
@@ -75,13 +78,18 @@ class Plan:
 
     def examples_at(self, step: int) -> NDArray[np.int64]:
         """Return the examples of step `step` (from 0), in order, shape (at most batch_size,)."""
+        return self._order(*self.positions_at(step))
+
+    def positions_at(self, step: int) -> tuple[int, int, int]:
+        """Return the epoch of step `step` (from 0), and its first and last position + 1 there."""
         epoch, step_of_epoch = divmod(step, self.steps_per_epoch)
         start = step_of_epoch * self.batch_size
-        stop = min(start + self.batch_size, self.num_examples)
-        return self._order(epoch, start, stop)
+        return epoch, start, min(start + self.batch_size, self.num_examples)
 
     def _order(self, epoch: int, start: int, stop: int) -> NDArray[np.int64]:
         """Return positions `start` to `stop` of an epoch's examples."""
+        if self.order is not None:
+            return self.order.examples(epoch, start, stop)
         order = row_order(self.num_examples, self.seed, epoch, start, stop)
         if self.classes is None:
             return order
@@ -192,8 +200,8 @@ class Plan:
 
     def as_json(self) -> dict[str, object]:
         """Return the numbers of the plan as plain values."""
-        numbers = asdict(replace(self, classes=None))
-        del numbers["classes"]
+        numbers = asdict(replace(self, classes=None, order=None))
+        del numbers["classes"], numbers["order"]
         return numbers
 
     def evaluation_due(self, step: int) -> bool:
@@ -209,6 +217,7 @@ def make_plan(
     num_examples: int,
     num_processes: int = 1,
     classes: BalancedClasses | None = None,
+    order: WindowedOrder | None = None,
 ) -> Plan:
     """Derive the plan. `max_steps` overrides `epochs`; a fraction of warm-up is rounded up.
 
@@ -217,6 +226,7 @@ def make_plan(
         num_examples: training examples.
         num_processes: processes that share each step.
         classes: of the examples, if `settings.sampling` is balanced.
+        order: of examples that are streamed.
     """
     steps_per_epoch = math.ceil(num_examples / settings.batch_size)
     total = settings.max_steps or math.ceil(settings.epochs * steps_per_epoch)
@@ -238,6 +248,7 @@ def make_plan(
         schedule=settings.schedule,
         seed=settings.seed,
         classes=classes,
+        order=order,
     )
 
 

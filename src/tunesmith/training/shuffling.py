@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.rng import seed_of, uniform_at
+from tunesmith.rng import permuted, seed_of, uniform_at
 
 __all__ = ["FEISTEL_FROM", "BalancedClasses", "balanced_examples", "row_order"]
 
@@ -26,7 +26,7 @@ def row_order(num_examples: int, seed: int, epoch: int, start: int, stop: int) -
     """
     if num_examples < FEISTEL_FROM:
         return _permutation(num_examples, seed, epoch)[start:stop]
-    return _feistel(np.arange(start, stop, dtype=np.uint64), num_examples, seed + epoch)
+    return permuted(np.arange(start, stop), num_examples, seed + epoch)
 
 
 @lru_cache(maxsize=2)
@@ -37,29 +37,6 @@ def _permutation(num_examples: int, seed: int, epoch: int) -> NDArray[np.int64]:
     generator.manual_seed(seed + epoch)
     order: NDArray[np.int64] = torch.randperm(num_examples, generator=generator).numpy()
     return order
-
-
-def _feistel(positions: NDArray[np.uint64], size: int, key: int) -> NDArray[np.int64]:
-    """Permute range(size) by six Feistel rounds on the next even power of two.
-
-    A value outside the range is permuted again until it is inside, which keeps the map one-to-one.
-    """
-    half = np.uint64((max(2, (size - 1).bit_length()) + 1) // 2)
-    low = np.uint64((1 << int(half)) - 1)
-    keys = [np.uint64(seed_of(key, number)) for number in range(6)]
-    values = positions.copy()
-    inside = np.zeros(len(positions), dtype=bool)
-    with np.errstate(over="ignore"):
-        while not inside.all():
-            left, right = values[~inside] >> half, values[~inside] & low
-            for round_key in keys:
-                mixed = (right + round_key) * np.uint64(0x9E3779B97F4A7C15)
-                mixed ^= mixed >> np.uint64(29)
-                mixed *= np.uint64(0xBF58476D1CE4E5B9)
-                left, right = right, left ^ ((mixed >> np.uint64(32)) & low)
-            values[~inside] = (left << half) | right
-            inside = values < size
-    return values.astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -352,7 +352,10 @@ def test_how_long_a_row_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_rows_have_their_number_and_size_and_ragged_ones_none(tmp_path: Path) -> None:
     source = opened(write(tmp_path, "text,label\nabc,x\nbad\n\nde,\n"))
     ragged = RaggedRows(source.width, ",", fix_if_wide="")
-    result = [(row.index, row.values, size) for row, size in source._good_rows(["label"], ragged)]
+    result = [
+        (row.index, row.values, size)
+        for row, size in source._good_rows(source._rows(), ["label"], ragged)
+    ]
     assert result == [(0, {"label": "x"}, 4), (1, {"label": ""}, 2)]
     (record,) = ragged.error().records
     assert str(record.place) == f"{source.name}:3"

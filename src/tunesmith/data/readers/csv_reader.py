@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 from tunesmith.data.readers.dialect import Dialect, dialect_of, shown_delimiter
 from tunesmith.data.readers.format import Format, ReadingOptions
@@ -14,9 +13,11 @@ from tunesmith.data.readers.read_errors import coded
 from tunesmith.data.readers.tables import RaggedRows, column_names, line_places
 from tunesmith.data.readers.text_file import AUTO, TextFile, TextFileSource
 from tunesmith.data.rows import (
+    MARKED_ROWS,
     MAX_COLUMNS,
     MAX_ROW_BYTES,
     Column,
+    Marks,
     Row,
     distinct_columns,
     in_chunks,
@@ -126,19 +127,68 @@ class DelimitedFile(TextFileSource):
         Raises:
             DataError: a quote is never closed (D111), or a row has no end (D150).
         """
+        return self._chunks(self._rows(), columns)
+
+    def chunks_from(
+        self, mark: tuple[int, ...], columns: Collection[str] | None = None
+    ) -> Iterator[Sequence[Row]]:
+        """Yield the rows from a mark on, numbered from 0; otherwise as `chunks`."""
+        position, line = mark
+        return self._chunks(_records(self.text, self.dialect, position, line), columns)
+
+    @property
+    def is_seekable(self) -> bool:
+        """Whether it is not packed."""
+        return not self.text.is_packed
+
+    def marks(self) -> Marks:
+        """Read all rows once, and note where every 1,024th begins.
+
+        Raises:
+            DataError: as `chunks`.
+        """
+        ragged = self._ragged()
+        rows, starts = 0, [0]
+        marks: list[tuple[int, ...]] = []
+        with coded(self.name, "CSV"), self.text.open_text() as file:
+            # `tell` needs a file that is read by `readline`
+            records = _parsed(iter(file.readline, ""), self.text, self.dialect)
+            lines_read = next(records, (0, [], 0))[2] if self.has_header else 0
+            marks.append((file.tell(), lines_read))
+            for line, record, lines_read in records:
+                if len(record) != self.width:
+                    ragged.add(Place(self.name, line), record)
+                    continue
+                rows += 1
+                if rows % MARKED_ROWS == 0:
+                    starts.append(rows)
+                    marks.append((file.tell(), lines_read))
+        if ragged:
+            raise ragged.error()
+        return Marks(rows, starts, marks)
+
+    def _ragged(self) -> RaggedRows:
         fix = _('Quote texts that contain the delimiter: "like, this".')
-        ragged = RaggedRows(self.width, self.delimiter, fix_if_wide=fix)
-        yield from in_chunks(self._good_rows(columns, ragged))
+        return RaggedRows(self.width, self.delimiter, fix_if_wide=fix)
+
+    def _chunks(
+        self, records: Iterable[tuple[int, list[str]]], columns: Collection[str] | None
+    ) -> Iterator[Sequence[Row]]:
+        ragged = self._ragged()
+        yield from in_chunks(self._good_rows(records, columns, ragged))
         if ragged:
             raise ragged.error()
 
     def _good_rows(
-        self, columns: Collection[str] | None, ragged: RaggedRows
+        self,
+        records: Iterable[tuple[int, list[str]]],
+        columns: Collection[str] | None,
+        ragged: RaggedRows,
     ) -> Iterator[tuple[Row, int]]:
         """Yield the rows of full width, each with its size; add the others to `ragged`."""
         fields = [(name, self.names.index(name)) for name in selected(self.columns, columns)]
         index = 0
-        for line, record in self._rows():
+        for line, record in records:
             if len(record) == self.width:
                 yield Row(index, {name: record[i] for name, i in fields}), sum(map(len, record))
                 index += 1
@@ -147,7 +197,17 @@ class DelimitedFile(TextFileSource):
 
     def places(self, indices: Collection[int]) -> dict[int, Place]:
         """Return the lines on which some rows begin."""
-        lines = (line for line, record in self._rows() if len(record) == self.width)
+        return self._places(self._rows(), indices)
+
+    def places_from(self, mark: tuple[int, ...], indices: Collection[int]) -> dict[int, Place]:
+        """Return the lines on which some rows begin, numbered from a mark on."""
+        position, line = mark
+        return self._places(_records(self.text, self.dialect, position, line), indices)
+
+    def _places(
+        self, records: Iterable[tuple[int, list[str]]], indices: Collection[int]
+    ) -> dict[int, Place]:
+        lines = (line for line, record in records if len(record) == self.width)
         return line_places(self.name, lines, indices)
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
@@ -158,42 +218,60 @@ class DelimitedFile(TextFileSource):
         yield from records
 
 
-def _records(text: TextFile, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
+def _records(
+    text: TextFile, dialect: Dialect, position: int = 0, lines_before: int = 0
+) -> Iterator[tuple[int, list[str]]]:
     """Yield each record that is not blank, with the line it begins on.
+
+    Args:
+        text: the file.
+        dialect: of its lines.
+        position: where to begin, at the start of a record.
+        lines_before: lines before that.
 
     Raises:
         DataError: a quote is never closed (D111), or a row has no end (D150).
     """
+    with coded(str(text.path), "CSV"), text.open_text(position) as file:
+        for line, record, _lines_read in _parsed(file, text, dialect, lines_before):
+            yield line, record
+
+
+def _parsed(
+    lines: Iterable[str], text: TextFile, dialect: Dialect, lines_before: int = 0
+) -> Iterator[tuple[int, list[str], int]]:
+    """Yield each record that is not blank, the line it begins on, and the lines read so far."""
     size = [0]
-    with coded(str(text.path), "CSV"), text.open_text() as file:
-        reader = csv.reader(_lines(file, size), delimiter=dialect.delimiter)
-        while True:
-            line = reader.line_num + 1
-            size[0] = 0
-            try:
-                record = next(reader)
-            except StopIteration:
-                return
-            except _EndlessRowError:
-                raise DataError(_endless(text, line, reader.line_num)) from None
-            if record and record[-1].endswith(_END):
-                if record != [_END]:
-                    raise DataError(_unclosed_quote(text, line, reader.line_num - 1))
-            elif record and line > dialect.skipped_lines:
-                yield line, record
+    reader = csv.reader(_lines(lines, size), delimiter=dialect.delimiter)
+    while True:
+        line = lines_before + reader.line_num + 1
+        size[0] = 0
+        try:
+            record = next(reader)
+        except StopIteration:
+            return
+        except _EndlessRowError:
+            last = lines_before + reader.line_num
+            raise DataError(_endless(text, line, last)) from None
+        lines_read = lines_before + reader.line_num
+        if record and record[-1].endswith(_END):
+            if record != [_END]:
+                raise DataError(_unclosed_quote(text, line, lines_read - 1))
+        elif record and line > dialect.skipped_lines:
+            yield line, record, lines_read
 
 
-def _lines(file: TextIO, size: list[int]) -> Iterator[str]:
+def _lines(lines: Iterable[str], size: list[int]) -> Iterator[str]:
     """Yield the lines of a file, then `_END`.
 
     Args:
-        file: the text.
+        lines: of the text.
         size: characters of the current record, set to 0 by the caller where one begins.
 
     Raises:
         _EndlessRowError: a record exceeds `MAX_ROW_BYTES`.
     """
-    for line in file:
+    for line in lines:
         size[0] += len(line)
         if size[0] > MAX_ROW_BYTES:
             raise _EndlessRowError

@@ -13,7 +13,7 @@ from typing import Any
 
 from tunesmith.data.readers.arrow_rows import rows_of, type_name
 from tunesmith.data.readers.read_errors import coded
-from tunesmith.data.rows import CHUNK_ROWS, Column, NumberedRows, Row, Splits, selected
+from tunesmith.data.rows import CHUNK_ROWS, Column, Marks, NumberedRows, Row, Splits, selected
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.storage.hub import resolve_commit, with_retries
@@ -56,15 +56,35 @@ class HubSplit(NumberedRows):
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
         """Yield all rows, read chunk by chunk from the mapped file."""
+        return self.chunks_from((0,), columns)
+
+    @property
+    def is_seekable(self) -> bool:
+        """Always: it is mapped."""
+        return True
+
+    def marks(self) -> Marks:
+        """Return where chunks of rows begin; nothing is read."""
+        starts = range(0, max(1, len(self.dataset)), CHUNK_ROWS)
+        return Marks(len(self.dataset), starts, [(start,) for start in starts])
+
+    def chunks_from(
+        self, mark: tuple[int, ...], columns: Collection[str] | None = None
+    ) -> Iterator[Sequence[Row]]:
+        """Yield the rows from a number on, numbered from 0."""
         names = selected(self.columns, columns)
         chosen = self.dataset.select_columns(names) if names else self.dataset
         with coded(self.name, "Arrow"):
             tables = (
                 chosen[start : start + CHUNK_ROWS]
-                for start in range(0, len(self.dataset), CHUNK_ROWS)
+                for start in range(mark[0], len(self.dataset), CHUNK_ROWS)
             )
             batches = (batch for table in tables for batch in table.to_batches())
             yield from rows_of(batches, names, self.name)
+
+    def places_from(self, mark: tuple[int, ...], indices: Collection[int]) -> dict[int, Place]:
+        """Return the numbers of some rows, which are numbered from a mark on."""
+        return {index: Place(self.name, row=mark[0] + index) for index in indices}
 
 
 def _feature_column(name: str, feature: Any) -> Column:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -20,8 +20,10 @@ from tunesmith.data.readers.json_array import (
 from tunesmith.data.readers.read_errors import coded
 from tunesmith.data.readers.text_file import TextFile, TextFileSource
 from tunesmith.data.rows import (
+    MARKED_ROWS,
     MAX_COLUMNS,
     Column,
+    Marks,
     Row,
     in_chunks,
     selected,
@@ -133,13 +135,43 @@ class JsonFile(TextFileSource):
         yield from in_chunks(self._good_rows(columns, bad))
         bad.raise_if_any()
 
+    def chunks_from(
+        self, mark: tuple[int, ...], columns: Collection[str] | None = None
+    ) -> Iterator[Sequence[Row]]:
+        """Yield the rows from a mark on, numbered from 0; otherwise as `chunks`."""
+        bad = BadRecords(self)
+        yield from in_chunks(self._good_rows(columns, bad, self._from_lines(*mark)))
+        bad.raise_if_any()
+
+    @property
+    def is_seekable(self) -> bool:
+        """Whether it is one record per line, and not packed."""
+        return not self.is_array and not self.text.is_packed
+
+    def marks(self) -> Marks:
+        """Read all lines once, and note where every 1,024th record begins; none is parsed."""
+        rows, starts = 0, [0]
+        marks: list[tuple[int, ...]] = [(0, 0)]
+        with coded(self.name, "JSON"), self.text.open_text() as file:
+            # `tell` needs a file that is read by `readline`
+            for line, written in enumerate(iter(file.readline, ""), start=1):
+                if not written.isspace():
+                    rows += 1
+                    if rows % MARKED_ROWS == 0:
+                        starts.append(rows)
+                        marks.append((file.tell(), line))
+        return Marks(rows, starts, marks)
+
     def _good_rows(
-        self, columns: Collection[str] | None, bad: BadRecords
+        self,
+        columns: Collection[str] | None,
+        bad: BadRecords,
+        records: Iterable[tuple[int, int, Mapping[str, object] | _BadLine]] | None = None,
     ) -> Iterator[tuple[Row, int]]:
         """Yield the good rows, each with its size; add the other records to `bad`."""
         names = selected(self.columns, columns)
         misspelled = _MisspelledKeys([column.name for column in self.columns])
-        for index, (line, size, record) in enumerate(self._records()):
+        for index, (line, size, record) in enumerate(records or self._records()):
             finding = record.finding if isinstance(record, _BadLine) else None
             if not isinstance(record, _BadLine):
                 missing = [name for name in names if name not in record]
@@ -155,8 +187,13 @@ class JsonFile(TextFileSource):
         remaining = set(indices)
         if self.is_array:
             return {index: Place(self.name, row=index) for index in remaining}
+        return self.places_from((0, 0), remaining)
+
+    def places_from(self, mark: tuple[int, ...], indices: Collection[int]) -> dict[int, Place]:
+        """Return the lines of some rows, numbered from a mark on."""
+        remaining = set(indices)
         places: dict[int, Place] = {}
-        for index, (line, written, is_last) in enumerate(self._lines() if remaining else ()):
+        for index, (line, written, is_last) in enumerate(self._lines(*mark) if remaining else ()):
             if index in remaining:
                 record = _parse(written, last=is_last)
                 column = record.column if isinstance(record, _BadLine) else None
@@ -169,14 +206,16 @@ class JsonFile(TextFileSource):
         """Yield each record with its line and its size."""
         yield from self._from_array() if self.is_array else self._from_lines()
 
-    def _from_lines(self) -> Iterator[tuple[int, int, Mapping[str, object] | _BadLine]]:
-        for line, written, is_last in self._lines():
+    def _from_lines(
+        self, position: int = 0, lines_before: int = 0
+    ) -> Iterator[tuple[int, int, Mapping[str, object] | _BadLine]]:
+        for line, written, is_last in self._lines(position, lines_before):
             yield line, len(written), _parse(written, last=is_last)
 
-    def _lines(self) -> Iterator[tuple[int, str, bool]]:
+    def _lines(self, position: int = 0, lines_before: int = 0) -> Iterator[tuple[int, str, bool]]:
         """Yield each line that is not blank, its number, and whether the file ends within it."""
-        with coded(self.name, "JSON"), self.text.open_text() as file:
-            for line, written in enumerate(file, start=1):
+        with coded(self.name, "JSON"), self.text.open_text(position) as file:
+            for line, written in enumerate(file, start=lines_before + 1):
                 if not written.isspace():
                     yield line, written, not written.endswith(("\n", "\r"))
 

@@ -6,7 +6,7 @@ times. So the dictionaries of texts are read: no repeated text is longer than th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,13 +28,19 @@ from tunesmith.data.rows import (
     CHUNK_BYTES,
     CHUNK_ROWS,
     Column,
+    Marks,
     NumberedRows,
     PathSource,
     Row,
     selected,
 )
+from tunesmith.errors import Place
 
 __all__ = ["FORMAT", "ParquetFile"]
+
+
+_MARKED_ROWS = 16_384
+"""Rows from one mark to the next within a row group."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +82,43 @@ class ParquetFile(NumberedRows, PathSource):
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
         """Yield all rows, read a few megabytes at a time."""
+        return self.chunks_from((0, 0), columns)
+
+    @property
+    def is_seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def marks(self) -> Marks:
+        """Return where row groups begin, as the footer says, and some places within large ones."""
         import pyarrow.parquet as pq
 
+        with coded(self.name, "Parquet"), pq.ParquetFile(self.path, pre_buffer=False) as file:
+            footer = file.metadata
+            sizes = [footer.row_group(group).num_rows for group in range(file.num_row_groups)]
+        starts: list[int] = []
+        marks: list[tuple[int, ...]] = []
+        first = 0
+        for group, size in enumerate(sizes):
+            for within in range(0, size, _MARKED_ROWS):
+                starts.append(first + within)
+                marks.append((group, within))
+            first += size
+        return Marks(first, starts or [0], marks or [(0, 0)])
+
+    def chunks_from(
+        self, mark: tuple[int, ...], columns: Collection[str] | None = None
+    ) -> Iterator[Sequence[Row]]:
+        """Yield the rows from a place in a row group on, numbered from 0."""
+        import pyarrow.parquet as pq
+
+        first, skipped = mark
         names = selected(self.columns, columns)
         limit = bomb_limit(self.path.stat().st_size)
         with coded(self.name, "Parquet"), pq.ParquetFile(self.path, pre_buffer=False) as file:
             batches = (
                 batch
-                for group in range(file.num_row_groups)
+                for group in range(first, file.num_row_groups)
                 for batch in file.iter_batches(
                     batch_size=self._rows_at_once(file, group, names),
                     row_groups=[group],
@@ -91,7 +126,13 @@ class ParquetFile(NumberedRows, PathSource):
                     use_threads=False,
                 )
             )
-            yield from rows_of(batches, names, self.name, limit)
+            yield from rows_of(_without_first(batches, skipped), names, self.name, limit)
+
+    def places_from(self, mark: tuple[int, ...], indices: Collection[int]) -> dict[int, Place]:
+        """Return the numbers of some rows, which are numbered from a mark on."""
+        marks = self.marks()
+        start = marks.starts[marks.marks.index(mark)]
+        return {index: Place(self.name, row=start + index) for index in indices}
 
     def _rows_at_once(self, file: Any, group: int, names: Sequence[str]) -> int:
         """Return how many rows of a row group decode to a few megabytes."""
@@ -104,6 +145,14 @@ class ParquetFile(NumberedRows, PathSource):
         )
         per_row = max(1, size // max(1, footer.num_rows))
         return int(max(1, min(4 * CHUNK_ROWS, CHUNK_BYTES // per_row)))
+
+
+def _without_first(batches: Iterable[Any], count: int) -> Iterator[Any]:
+    """Yield batches without so many rows at their start; these are decoded, but not made rows."""
+    for batch in batches:
+        if count < batch.num_rows:
+            yield batch.slice(count) if count else batch
+        count = max(0, count - batch.num_rows)
 
 
 def _text_leaves(schema: Any) -> dict[int, Any]:

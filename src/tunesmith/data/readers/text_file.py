@@ -137,10 +137,19 @@ class TextFile:
         return cls(path, codec, scanned.first, is_detected)
 
     @contextmanager
-    def open_text(self) -> Iterator[TextIO]:
-        """Open the text; line ends are unchanged."""
+    def open_text(self, position: int = 0) -> Iterator[TextIO]:
+        """Open the text, maybe at a position that `tell` gave; line ends are unchanged."""
         with open_bytes(self.path) as file:
-            yield io.TextIOWrapper(file, encoding=self.encoding, newline="")
+            text = io.TextIOWrapper(file, encoding=self.encoding, newline="")
+            if position:
+                text.seek(position)
+            yield text
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether it is gzip, which can only be read from its start."""
+        with self.path.open("rb") as raw:
+            return raw.read(2) == b"\x1f\x8b"
 
     @property
     def detected(self) -> dict[str, str]:
