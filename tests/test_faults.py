@@ -29,12 +29,27 @@ def test_the_promises_hold(
         pytest.skip(str(reason))
 
 
+OF_JOBS = (
+    ("killed_jobs", "2 by plain, a save"),
+    ("signals", "launch: a stop at a step"),
+    ("network", "two nodes, undisturbed"),
+)
+"""One case of each kind that starts several processes."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "name"), OF_JOBS, ids=[kind for kind, _name in OF_JOBS])
+def test_jobs(kind: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (case,) = (case for _kind, case in all_cases(kind) if name in case.name)
+    test_the_promises_hold(kind, case, tmp_path, monkeypatch)
+
+
 def test_every_kind_has_cases_with_names_of_their_own() -> None:
     names = [(kind, case.name) for kind, case in all_cases()]
     assert len(names) == len(set(names)) >= 400
     counts = Counter(kind for kind, _name in names)
     assert list(counts) == list(KINDS) and min(counts.values()) >= 20
-    assert {kind for kind, _case in QUICK} == set(KINDS) - {"network", "signals"}
+    assert {kind for kind, _case in QUICK} == set(KINDS) - {kind for kind, _name in OF_JOBS}
 
 
 def test_the_page_counts_them() -> None:

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tests.faults.moments import Moment, arm
+from tunesmith.jobs.stop_signals import SIGNALS
 
 __all__ = ["LAUNCHERS", "ForkedJob", "RunningJob", "children_of", "no_orphans", "state_of"]
 
@@ -357,8 +358,17 @@ def run_program(words: Words) -> int:
 
 def _forked(_self: object, words: tuple[str, ...], env: dict[str, str]) -> subprocess.Popen[bytes]:
     """What the agent of torch calls to start a rank: forks where it would execute Python."""
+    late: list[int] = []  # Python runs code at forks, in which no handler may raise
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, lambda number, _frame: late.append(number))
     child = os.fork()
-    if not child:
+    if child:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in late:
+            os.kill(os.getpid(), number)
+    else:
         code, rank, home = 99, env["RANK"], Path.cwd()
         try:
             os.setsid()

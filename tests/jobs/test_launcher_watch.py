@@ -60,6 +60,22 @@ def test_only_a_suspended_process_is_ended(sleeper: subprocess.Popen[bytes]) -> 
     assert watched(processes, 0.6) == ([], False)
 
 
+def test_a_stop_that_was_not_passed_on(
+    sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launcher_watch, "_STOP_SECONDS", 0.2)
+    stopped: list[int | None] = []
+    with LauncherWatch(
+        processes=lambda: [Ended(0, sleeper.pid), Ended(1)],
+        end_suspended=lambda _one: None,
+        give_up=lambda: None,
+        is_stopped=lambda: True,
+        stop=lambda one: stopped.append(one.pid),
+    ):
+        time.sleep(0.5)
+    assert stopped == [sleeper.pid]
+
+
 @needs("/proc")
 def test_a_launcher_without_processes_gives_up() -> None:
     started = time.monotonic()

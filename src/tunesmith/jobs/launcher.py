@@ -14,6 +14,7 @@ import signal
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -28,7 +29,7 @@ from tunesmith.errors import (
 )
 from tunesmith.i18n import current_language
 from tunesmith.i18n import gettext as _
-from tunesmith.jobs.exit_codes import Ended, job_code, read
+from tunesmith.jobs.exit_codes import BY_KEYBOARD, Ended, job_code, read
 from tunesmith.jobs.launcher_signals import LauncherSignals, end_processes
 from tunesmith.jobs.launcher_watch import LauncherWatch
 from tunesmith.jobs.orphans import GRACE
@@ -103,6 +104,8 @@ class _Job:
                 processes=self._processes,
                 end_suspended=self._end_suspended,
                 give_up=self._give_up,
+                is_stopped=lambda: self.signals.requested is not None,
+                stop=self._stop,
             ):
                 seen = self._run_agent(options)
         except _Requested:
@@ -125,6 +128,12 @@ class _Job:
             replace(one, lost_another=True, lost_silent=True) if one.pid in self._suspended else one
             for one in read(self._home, seen or {}, self._count)
         ]
+
+    def _stop(self, one: Ended) -> None:
+        """Signal a process that the agent of torch should have signaled."""
+        is_keyboard = self.signals.requested == BY_KEYBOARD
+        with suppress(OSError):
+            os.kill(one.pid or 0, signal.SIGINT if is_keyboard else signal.SIGTERM)
 
     def _end_suspended(self, one: Ended) -> None:
         """Kill a process that no one has continued."""

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -19,6 +17,7 @@ from typing import Any
 
 from tunesmith.jobs.exit_codes import AGAIN, BY_KEYBOARD
 from tunesmith.jobs.stop_signals import HANGUP, SIGNALS
+from tunesmith.jobs.unnoticed import Unnoticed
 
 __all__ = ["LauncherSignals", "end_processes"]
 
@@ -50,16 +49,15 @@ class LauncherSignals:
         self.requested: int | None = None
         self._pass_on = pass_on
         self._end_at_once = end_at_once
-        self._is_noticed = False
         self._is_over = False
         self._interrupted_at: float | None = None
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> LauncherSignals:
-        receiver, self._sender = socket.socketpair()
-        self._sender.setblocking(False)
-        threading.Thread(target=self._notice, args=(receiver,), daemon=True).start()
-        self._fd_before = signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
+        self._unnoticed = Unnoticed(
+            SIGNALS, seconds=_NOTICED_WITHIN_SECONDS, act=self._end_unnoticed
+        )
+        self._unnoticed.__enter__()
         for number in SIGNALS:
             if number == HANGUP and signal.getsignal(number) == signal.SIG_IGN:
                 continue  # under nohup the job outlives its terminal
@@ -68,13 +66,12 @@ class LauncherSignals:
 
     def __exit__(self, *exception: object) -> None:
         self._is_over = True
-        signal.set_wakeup_fd(self._fd_before)
+        self._unnoticed.__exit__()
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        self._sender.close()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        self._is_noticed = True
+        self._unnoticed.note()
         if self._is_over:
             return
         is_first = self.requested is None
@@ -91,19 +88,12 @@ class LauncherSignals:
             is_keyboard = self.requested == BY_KEYBOARD
             self._pass_on(signal.SIGINT if is_keyboard else signal.SIGTERM)
 
-    def _notice(self, receiver: socket.socket) -> None:
+    def _end_unnoticed(self, numbers: set[int]) -> None:
         """End the job if the main thread does not handle a signal in time."""
-        with receiver, suppress(OSError):
-            while numbers := receiver.recv(64):
-                if not set(numbers).intersection(self._before):
-                    continue
-                deadline = time.monotonic() + _NOTICED_WITHIN_SECONDS
-                while time.monotonic() < deadline and not (self._is_noticed or self._is_over):
-                    time.sleep(0.05)
-                if not (self._is_noticed or self._is_over):
-                    is_keyboard = set(numbers) == {signal.SIGINT}
-                    self.requested = BY_KEYBOARD if is_keyboard else AGAIN
-                    self._end_at_once(True)
+        if not numbers.intersection(self._before):
+            return
+        self.requested = BY_KEYBOARD if numbers == {signal.SIGINT} else AGAIN
+        self._end_at_once(True)
 
 
 def _is_at_terminal() -> bool:

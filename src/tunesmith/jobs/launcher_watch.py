@@ -23,6 +23,7 @@ _START_SECONDS = 1200.0
 """How long machines may take to find each other; torch itself gives up after 900 at most."""
 _SUSPENDED_SECONDS = 300.0
 """After four minutes its partners have given up."""
+_STOP_SECONDS = 5.0
 _END_SECONDS = 360.0
 """Torch waits 300 for the agents of the other machines when all of one have ended."""
 
@@ -36,6 +37,8 @@ class LauncherWatch:
         processes: Callable[[], Sequence[Ended]],
         end_suspended: Callable[[Ended], object],
         give_up: Callable[[], object],
+        is_stopped: Callable[[], bool] = lambda: False,
+        stop: Callable[[Ended], object] = lambda _one: None,
     ) -> None:
         """Say what is done.
 
@@ -43,9 +46,12 @@ class LauncherWatch:
             processes: those of this machine, as far as they have begun.
             end_suspended: called with one that was suspended for too long.
             give_up: called when the launcher waits although none of its processes runs.
+            is_stopped: whether a stop was requested.
+            stop: called some seconds later with each process that runs: what tells the agent of
+                torch is an exception, which a library may have caught.
         """
         self._processes, self._end_suspended = processes, end_suspended
-        self._give_up = give_up
+        self._give_up, self._is_stopped, self._stop = give_up, is_stopped, stop
         self._over = threading.Event()
 
     def __enter__(self) -> LauncherWatch:
@@ -56,9 +62,9 @@ class LauncherWatch:
         self._over.set()
 
     def _run(self) -> None:
-        last = waits = time.monotonic()
+        last = waits = requested = time.monotonic()
         suspended: dict[int, float] = {}
-        has_begun = False
+        has_begun = has_passed = False
         while not self._over.wait(_EVERY_SECONDS):
             now = time.monotonic()
             if now - last > 10 * _EVERY_SECONDS:  # this process itself was suspended
@@ -73,6 +79,13 @@ class LauncherWatch:
                     suspended.pop(pid, None)
                 elif now - suspended.setdefault(pid, now) > _SUSPENDED_SECONDS:
                     self._end_suspended(one)
+            if not self._is_stopped():
+                requested = now
+            elif not has_passed and now - requested > _STOP_SECONDS:
+                has_passed = True
+                for one in begun:
+                    if states[one.pid or 0]:
+                        self._stop(one)
             if any(states.values()):
                 waits = now
             elif now - waits > (_END_SECONDS if has_begun else _START_SECONDS):

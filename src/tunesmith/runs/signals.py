@@ -22,14 +22,20 @@ from typing import Any
 
 from tunesmith.errors import Interrupted, Problem, Severity
 from tunesmith.i18n import gettext as _
+from tunesmith.jobs.exit_codes import AGAIN, BY_KEYBOARD
 from tunesmith.jobs.orphans import end_with_parent, is_launched
 from tunesmith.jobs.stop_signals import HANGUP, SIGNALS
+from tunesmith.jobs.unnoticed import Unnoticed
+from tunesmith.jobs.worker import end
+from tunesmith.training.device import num_processes
 
 __all__ = ["StopRequest"]
 
 _APART_SECONDS = 0.1
 """Two Ctrl-C of a hand are at least so far apart."""
 _APART_UNDER_LAUNCHER_SECONDS = 5.0
+_NOTICED_WITHIN_SECONDS = 10.0
+"""Processes may wait for each other inside of torch for minutes; then nothing else is lost."""
 
 
 class StopRequest:
@@ -46,6 +52,7 @@ class StopRequest:
         self._raised: Interrupted | None = None
         self._is_deferred = False
         self._before: dict[int, Any] = {}
+        self._unnoticed: Unnoticed | None = None
 
     @property
     def was_made(self) -> bool:
@@ -69,11 +76,18 @@ class StopRequest:
                 if number == HANGUP and signal.getsignal(number) == signal.SIG_IGN:
                     continue  # under nohup the run outlives its terminal
                 self._before[number] = signal.signal(number, self._handle)
+            if is_launched() or num_processes() > 1:
+                self._unnoticed = Unnoticed(
+                    self._before, seconds=_NOTICED_WITHIN_SECONDS, act=self._end_unnoticed
+                )
+                self._unnoticed.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: object
     ) -> None:
+        if self._unnoticed is not None:
+            self._unnoticed.__exit__()
         for number, handler in self._before.items():
             signal.signal(number, handler)
         is_stop = error is None or isinstance(error, Interrupted)
@@ -104,7 +118,14 @@ class StopRequest:
         )
         return Interrupted(problem, by_keyboard=self.signal == signal.SIGINT)
 
+    def _end_unnoticed(self, numbers: set[int]) -> None:
+        """End this process, unless there are steps to save."""
+        if not self._is_deferred:
+            os._exit(end(BY_KEYBOARD if numbers == {signal.SIGINT} else AGAIN))
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._unnoticed is not None:
+            self._unnoticed.note()
         if number == signal.SIGINT:
             before, self._interrupted_at = self._interrupted_at, time.monotonic()
             if before is not None and self._interrupted_at - before >= _seconds_apart():
