@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     )
 
     from tunesmith.api.data import load_data
-    from tunesmith.api.runs import Run, Runs, find_run, list_runs
+    from tunesmith.api.runs import Run, Runs, fetch_run, find_run, list_runs
     from tunesmith.api.train import start, train
     from tunesmith.errors import TunesmithError
     from tunesmith.inference.load import load
@@ -122,6 +122,7 @@ __all__ = [
     "__version__",
     "default_data_collator",
     "enable_full_determinism",
+    "fetch_run",
     "find_run",
     "get_constant_schedule",
     "get_constant_schedule_with_warmup",
@@ -149,7 +150,7 @@ set_environment()  # before torch is loaded, and its threads with it
 
 _HOMES = {
     **dict.fromkeys(("start", "train"), "tunesmith.api.train"),
-    **dict.fromkeys(("Run", "Runs", "find_run", "list_runs"), "tunesmith.api.runs"),
+    **dict.fromkeys(("Run", "Runs", "fetch_run", "find_run", "list_runs"), "tunesmith.api.runs"),
     "load_data": "tunesmith.api.data",
     "Model": "tunesmith.inference.model",
     "Predicted": "tunesmith.inference.predicted",

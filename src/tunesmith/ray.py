@@ -78,6 +78,7 @@ def _trained(config: dict[str, Any]) -> dict[str, Any]:
         recipe_keys(config),
         compute_metrics=config.get("compute_metrics"),
         restart=False,
+        remote=config.get("remote"),
         verbose=bool(config.get("verbose", True)),
         stop=_Preemption(),
         wait_seconds=_LOCKED_SECONDS,

@@ -12,6 +12,7 @@ from tunesmith.api.display.score_tables import spread_rows
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.headline import headline
 from tunesmith.metrics.score_table import numeric_titles, score_tables
+from tunesmith.remote.location import Location
 from tunesmith.runs.folder import RunFolder, runs_under
 from tunesmith.runs.seeds import spread_over
 from tunesmith.storage.disk import as_path
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tunesmith.metrics.calibration import CalibrationResult
     from tunesmith.metrics.uncertainty import Spread
 
-__all__ = ["Run", "Runs", "find_run", "list_runs"]
+__all__ = ["Run", "Runs", "fetch_run", "find_run", "list_runs"]
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,26 @@ def find_run(name: str | Path, root: str | Path = RUNS) -> Run:
         RecipeError: there is none (C113).
     """
     return Run(locate_run(name, root))
+
+
+def fetch_run(address: str, out: str | Path | None = None) -> Run:
+    """Fetch a run from the store that it was trained with, also while it goes on elsewhere.
+
+    Args:
+        address: such as "s3://BUCKET/PATH".
+        out: the run folder; None for `runs/NAME`.
+
+    Raises:
+        TunesmithError: there is none, the store cannot be used, or the folder holds another run.
+    """
+    from tunesmith.runs import remote_folder
+    from tunesmith.runs.start import held, run_folder
+
+    location = Location.read(address)
+    run = run_folder(out, named_after=location.prefix.rpartition("/")[2])
+    with held(run):
+        remote_folder.fetch_run(location, run)
+    return Run(run.path)
 
 
 def list_runs(root: str | Path = RUNS) -> list[Run]:

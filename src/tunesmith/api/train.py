@@ -46,7 +46,9 @@ _KEYS = {
     "device": "train.device",
 }
 """Keywords of `train` that are recipe keys."""
-KEYWORDS = frozenset({*_KEYS, "out", "settings", "compute_metrics", "verbose", "restart", "seeds"})
+KEYWORDS = frozenset(
+    {*_KEYS, "out", "settings", "compute_metrics", "verbose", "restart", "remote", "seeds"}
+)
 """All keywords of `train`."""
 
 
@@ -263,7 +265,7 @@ def start(
         settings or {},
         compute_metrics=compute_metrics,
         restart=restart,
-        remote=None if remote is None else Location.read(remote),
+        remote=remote,
     )
 
 
@@ -274,7 +276,7 @@ def events_of(
     *,
     compute_metrics: ComputeMetrics | None,
     restart: bool,
-    remote: Location | None = None,
+    remote: str | Location | None = None,
     verbose: bool = False,
     stop: StopRequest | None = None,
     wait_seconds: float = 0.0,
@@ -309,7 +311,7 @@ def _run_of(
     *,
     compute_metrics: ComputeMetrics | None,
     restart: bool,
-    remote: Location | None,
+    remote: str | Location | None,
     verbose: bool,
     stop: StopRequest,
     wait_seconds: float,

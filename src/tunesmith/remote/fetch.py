@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -49,8 +49,15 @@ def snapshots(store: Store) -> tuple[list[Snapshot], list[Problem]]:
     return [one for one in states if one.run == states[0].run], damaged
 
 
-def fetch_newest(store: Store, folder: Path) -> tuple[Snapshot | None, list[Problem]]:
+def fetch_newest(
+    store: Store, folder: Path, needs: Callable[[str], bool] = lambda _name: True
+) -> tuple[Snapshot | None, list[Problem]]:
     """Put the newest whole state into a run folder; what is there already is not fetched again.
+
+    Args:
+        store: where from.
+        folder: of the run.
+        needs: whether a file is fetched, by its name.
 
     Returns:
         the state, None if there is none; and warnings about damaged newer ones.
@@ -68,7 +75,7 @@ def fetch_newest(store: Store, folder: Path) -> tuple[Snapshot | None, list[Prob
         snapshot = left[0]
         tried.add(snapshot.key)
         try:
-            fetch_files(store, snapshot, folder, snapshot.files)
+            fetch_files(store, snapshot, folder, filter(needs, snapshot.files))
         except Damaged as error:
             newer, _damage = snapshots(store)
             if newer and newer[0].key != candidates[0].key:  # its writer went on meanwhile

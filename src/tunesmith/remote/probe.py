@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from tunesmith.errors import Place, ResourceError
 from tunesmith.i18n import gettext as _
+from tunesmith.remote.snapshot import object_key
 from tunesmith.remote.store import Store
 from tunesmith.remote.store_errors import Conflict
 
@@ -72,13 +73,17 @@ def _is_written(write: Callable[[], str]) -> bool:
     return True
 
 
-def bytes_per_second(store: Store) -> float:
+def bytes_per_second(store: Store, fence: int) -> float:
     """Return how fast the store takes an object of some megabytes.
+
+    Args:
+        store: of which this process is the owner.
+        fence: of its lease; what a kill leaves is deleted with the next state.
 
     Raises:
         ResourceError: the store cannot be used (C162).
     """
-    key = f"{PROBES}{uuid4().hex}"
+    key = object_key(fence, uuid4().hex)
     content = os.urandom(_BYTES)
     started = time.perf_counter()
     try:

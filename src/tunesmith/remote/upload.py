@@ -32,6 +32,7 @@ from tunesmith.storage.manifest import sha256_of
 __all__ = ["LocalFile", "State", "Superseded", "Uploader"]
 
 LOG = "events.jsonl"
+_MOST_PARTS = 64
 
 
 class Superseded(Exception):
@@ -154,7 +155,12 @@ class Uploader:
         return File(digest, size, (Part(digest, size),))
 
     def _send_log(self, state: State) -> File:
-        """Send the lines since the last manifest as an object of their own."""
+        """Send the lines since the last manifest as an object of their own.
+
+        When there are many such objects the whole log becomes one.
+        """
+        if len(self._log_parts) >= _MOST_PARTS:
+            self._log_parts, self._log_bytes, self._log_hash = [], 0, hashlib.sha256()
         if state.log_bytes > self._log_bytes:
             try:
                 with state.log.open("rb") as file:

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tunesmith.errors import (
     IntegrityError,
-    Interrupted,
     Place,
     Problem,
     RecipeError,
@@ -39,7 +39,7 @@ from tunesmith.runs.plan_file import has_begun, read_plan
 from tunesmith.storage import atomic, notices
 from tunesmith.storage.manifest import recorded_hashes
 
-__all__ = ["RemoteFolder", "mirrored"]
+__all__ = ["RemoteFolder", "fetch_run", "mirrored", "peek", "refuse_restart"]
 
 _PARTS = ("recipe", "data", "tokenizer", "model")
 _STOP_SECONDS = 100.0
@@ -53,8 +53,15 @@ class RemoteFolder:
         mirror: sends states.
     """
 
-    def __init__(self, run: RunFolder, store: Store, mirror: Mirror) -> None:
-        self._run, self._store, self.mirror = run, store, mirror
+    def __init__(self, run: RunFolder, store: Store, mirror: Mirror, fence: int) -> None:
+        self._run, self._store, self.mirror, self._fence = run, store, mirror, fence
+
+    def send_what_is_newer(self, known: Snapshot | None) -> None:
+        """Have the newest checkpoint sent if the store does not have it."""
+        if not self._run.is_finished and has_begun(self._run):
+            step = _whole_step(self._run)
+            if step > (known.step if known else 0):
+                self.send_checkpoint(step, keep=2)
 
     def send_checkpoint(self, step: int, *, keep: int) -> None:
         """Have the state as of a checkpoint that was just saved sent, while training goes on.
@@ -67,7 +74,7 @@ class RemoteFolder:
 
     def slow_upload(self, size: int) -> Problem | None:
         """Return a warning if the store takes too long for the time that a stopped run has."""
-        seconds = size / bytes_per_second(self._store)
+        seconds = size / bytes_per_second(self._store, self._fence)
         if seconds <= _grace() / 2:
             return None
         message = _(
@@ -91,15 +98,12 @@ def _grace() -> float:
 
 
 @contextmanager
-def mirrored(
-    run: RunFolder, location: Location | None, *, restart: bool = False
-) -> Iterator[RemoteFolder | None]:
+def mirrored(run: RunFolder, location: Location | None) -> Iterator[RemoteFolder | None]:
     """Bring the run folder up to date, and keep its copy so until the end.
 
     Args:
         run: the folder, which this process holds.
         location: where the copy is; None for none.
-        restart: whether the run is to start from scratch.
 
     Raises:
         FolderInUseError: another process uses the copy (C164).
@@ -115,14 +119,15 @@ def mirrored(
     lease = Lease(store)
     lease.take()
     try:
-        known = _bring_up_to_date(run, store, restart=restart)
+        known = _bring_up_to_date(run, store)
         uploader = Uploader(store, lease, run=known.run if known else None)
         mirror = Mirror(store, lease, uploader.send)
+        folder = RemoteFolder(run, store, mirror, lease.fence)
         try:
-            yield RemoteFolder(run, store, mirror)
-        except BaseException as error:
-            seconds = _grace() * 0.9 if isinstance(error, Interrupted | Exception) else 0.0
-            if (problem := mirror.finish(seconds)) is not None:
+            folder.send_what_is_newer(known)
+            yield folder
+        except BaseException:
+            if (problem := mirror.finish(_grace() * 0.75)) is not None:
                 notices.show_now(replace(problem, severity=Severity.WARNING))
             raise
         if run.is_finished:
@@ -135,19 +140,78 @@ def mirrored(
         lease.release()
 
 
-def _bring_up_to_date(run: RunFolder, store: Store, *, restart: bool) -> Snapshot | None:
+def refuse_restart(location: Location) -> None:
+    """Refuse to start from scratch where the store has a run, before the local one is moved.
+
+    Raises:
+        RecipeError: it has one (C169).
+        ResourceError: the store cannot be used (C161, C162).
+    """
+    states, _warnings = snapshots(open_store(location))
+    if states:
+        raise RecipeError(_holds_a_run(location, states[0]))
+
+
+def fetch_run(location: Location, run: RunFolder) -> Snapshot:
+    """Fetch a run into a folder of its own, without becoming its owner.
+
+    Args:
+        location: where it is.
+        run: an empty folder, or one with the same run; the caller holds it.
+
+    Raises:
+        RecipeError: there is no run (C113).
+        ResourceError: the store cannot be used (C161, C162).
+        IntegrityError: the folder holds another run (C169), or no state is whole (C168).
+    """
+    snapshot = _bring_up_to_date(run, open_store(location))
+    if snapshot is None:
+        raise RecipeError(_no_run(location))
+    return snapshot
+
+
+@contextmanager
+def peek(location: Location) -> Iterator[RunFolder]:
+    """Yield a folder with all of a remote run but weights, which is deleted afterwards.
+
+    Raises:
+        RecipeError: there is no run (C113).
+        ResourceError: the store cannot be used (C161, C162).
+        IntegrityError: no state is whole (C168).
+    """
+    store = open_store(location)
+    with TemporaryDirectory(prefix="tunesmith-") as folder:
+        run = RunFolder(Path(folder) / (location.prefix.rpartition("/")[2] or "run"))
+        snapshot, warnings = fetch_newest(store, run.path, _is_small)
+        _report(warnings)
+        if snapshot is None:
+            raise RecipeError(_no_run(location))
+        yield run
+
+
+def _is_small(name: str) -> bool:
+    return not name.startswith("checkpoints/") and not name.endswith(".safetensors")
+
+
+def _no_run(location: Location) -> Problem:
+    return Problem(
+        "C113",
+        _("there is no run"),
+        Place(str(location)),
+        fix=_("Use the address that `tunesmith train` had with --remote."),
+    )
+
+
+def _bring_up_to_date(run: RunFolder, store: Store) -> Snapshot | None:
     """Fetch what the store has more of; return the newest state there.
 
     Raises:
-        RecipeError: the run is to start from scratch and there is one in the store (C169).
         IntegrityError: the store has another run (C169), or none that is whole (C168).
     """
     states, warnings = snapshots(store)
     if not states:
         return None
     newest = states[0]
-    if restart:
-        raise RecipeError(_holds_a_run(store, newest))
     if has_begun(run):
         _refuse_another_run(run, store, newest)
         if not _is_behind(run, newest):
@@ -204,12 +268,12 @@ def _refuse_another_run(run: RunFolder, store: Store, newest: Snapshot) -> None:
         )
 
 
-def _holds_a_run(store: Store, newest: Snapshot) -> Problem:
+def _holds_a_run(location: Location, newest: Snapshot) -> Problem:
     message = _("the remote folder holds a run, of {time}; --restart does not replace it")
     return Problem(
         "C169",
         message.format(time=newest.written),
-        Place(str(store.location)),
+        Place(str(location)),
         fix=_("Choose another remote folder, or delete what is there."),
     )
 

@@ -24,7 +24,7 @@ from tunesmith.runs.event_log import EventLog
 from tunesmith.runs.fingerprint import MAY_CHANGE
 from tunesmith.runs.folder import RUNS, RunFolder, refuse_other, run_name
 from tunesmith.runs.plan_file import has_begun, learned_from, read_plan
-from tunesmith.runs.remote_folder import RemoteFolder, mirrored
+from tunesmith.runs.remote_folder import RemoteFolder, mirrored, refuse_restart
 from tunesmith.storage import atomic, hub
 from tunesmith.storage.disk import as_path
 from tunesmith.storage.lock import HOLDER, hold, hold_to_move
@@ -270,9 +270,11 @@ def start(
         run = run_folder(out, named_after=named_after)
         location = Location.read(remote) if isinstance(remote, str) else remote
         copied = location if is_main_process() else None
+        if copied is not None and restart:
+            refuse_restart(copied)
         with (
             held(run, restart=restart, wait_seconds=wait_seconds),
-            mirrored(run, copied, restart=restart) as remote_folder,
+            mirrored(run, copied) as remote_folder,
         ):
             checked = inputs_of(layers, run, data)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from tunesmith.i18n import ngettext, split_name
 from tunesmith.metrics.differences import describe_changes
 from tunesmith.metrics.score_table import as_interval, as_score
 from tunesmith.recipe import as_written, flatten, gather
+from tunesmith.remote.location import Location, is_remote
 from tunesmith.runs.event_history import last_step
 from tunesmith.runs.folder import runs_under
 from tunesmith.storage.disk import as_path
@@ -96,15 +98,39 @@ def list_runs(terminal: Terminal, root: str) -> int:
 @command.command(
     "show",
     help=_("Show a run: state, scores and evaluations."),
-    epilog=examples("tunesmith runs show tickets", "tunesmith runs show runs/tickets --json"),
+    epilog=examples(
+        "tunesmith runs show tickets", "tunesmith runs show s3://bucket/runs/tickets --json"
+    ),
 )
 @click.argument("run")
 @ROOT
 @common
 def show(terminal: Terminal, run: str, root: str) -> int:
     """Print the state, then a line per evaluation."""
-    folder = find_run(run, root)
+    with _read(run, root) as folder:
+        return _show(terminal, run, folder)
+
+
+@contextmanager
+def _read(name: str, root: str) -> Iterator[RunFolder]:
+    """The run with a name, at a path, or at an address, from which it is fetched without weights.
+
+    Raises:
+        TunesmithError: there is none, or the store cannot be used.
+    """
+    if not is_remote(name):
+        yield find_run(name, root)
+        return
+    from tunesmith.runs.remote_folder import peek
+
+    with peek(Location.read(name)) as folder:
+        yield folder
+
+
+def _show(terminal: Terminal, run: str, folder: RunFolder) -> int:
     state = _state(folder)
+    if is_remote(run):
+        state["run"] = run
     history = folder.history()
     evaluations = history.of("evaluated")
     terminal.problems(history.problems(folder.log))
@@ -188,9 +214,13 @@ def _both_scores(runs: Sequence[RunFolder], split: str) -> dict[str, list[float 
 @common
 def explain_run(terminal: Terminal, run: str, root: str) -> int:
     """Print small curves, a line per diagnosis, then what to try."""
+    with _read(run, root) as folder:
+        return _explain(terminal, run, folder)
+
+
+def _explain(terminal: Terminal, run: str, folder: RunFolder) -> int:
     from tunesmith.analysis.curves.explain import curves_of, explain
 
-    folder = find_run(run, root)
     history = folder.history()
     curves = curves_of(folder, history)
     assessments = explain(folder, curves)
@@ -208,11 +238,40 @@ def explain_run(terminal: Terminal, run: str, root: str) -> int:
         terminal.result(padded(_("try"), 13) + str(change))
     terminal.record(
         {
-            "run": str(folder.path),
+            "run": run if is_remote(run) else str(folder.path),
             "assessments": [assessment.as_json() for assessment in assessments],
             "try": change.as_json() if change else None,
         }
     )
+    return 0
+
+
+@command.command(
+    "fetch",
+    help=_("Fetch a run from the store that it was trained with (--remote)."),
+    epilog=examples(
+        "tunesmith runs fetch s3://bucket/runs/tickets",
+        "tunesmith runs fetch gs://bucket/runs/tickets --out runs/copy",
+    ),
+)
+@click.argument("url")
+@click.option("--out", metavar="DIR", help=_("Folder of the run; default: runs/NAME."))
+@common
+def fetch(terminal: Terminal, url: str, out: str | None) -> int:
+    """Bring the newest state here; the run may be training elsewhere."""
+    from tunesmith.runs.remote_folder import fetch_run
+    from tunesmith.runs.start import held, run_folder
+
+    location = Location.read(url)
+    run = run_folder(out, named_after=location.prefix.rpartition("/")[2])
+    with held(run):
+        snapshot = fetch_run(location, run)
+    terminal.result(
+        _("{path}: step {step}, of {time}").format(
+            path=run.path, step=snapshot.step, time=snapshot.written
+        )
+    )
+    terminal.record({"run": str(run.path), "step": snapshot.step, "written": snapshot.written})
     return 0
 
 
