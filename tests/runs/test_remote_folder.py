@@ -115,7 +115,10 @@ def finished(
     for event in events:
         if type(event).__name__ == "Saved":
             assert_sent(store_at(address), event.step)
-            stores.append(shutil.copytree(home / "store", home / f"store-{event.step}"))
+            target = home / f"store-{event.step}"
+            stores.append(
+                shutil.copytree(home / "store", target, ignore=shutil.ignore_patterns(".*"))
+            )
     stores.append(home / "store")
     return home / "run", data, [Path(store) for store in stores]
 
@@ -254,8 +257,18 @@ def train_remotely(
         os._exit(error.exit_code)
 
 
-def train_and_die(moment: int, out: Path, data: Path, model: Path, address: str) -> None:
+def train_and_die(
+    moment: int, out: Path, data: Path, model: Path, address: str, environment: dict[str, str]
+) -> None:
+    os.environ.update(environment)
     train_remotely(out, data, model, address, killing(moment))
+
+
+def train_with(
+    out: Path, data: Path, model: Path, address: str, environment: dict[str, str]
+) -> None:
+    os.environ.update(environment)
+    train_remotely(out, data, model, address)
 
 
 def train_and_stop(step: int, out: Path, data: Path, model: Path, address: str) -> None:
@@ -280,15 +293,16 @@ def killed_and_continued(
     whole = tmp_path / "whole" / "run"
     assert in_child(train, whole, data, model, SETTINGS) == 0
     codes = []
+    environment = {key: value for key, value in os.environ.items() if key.startswith("AWS_")}
     for moment in moments:
         first, second = (tmp_path / f"{name}-{moment}" / "run" for name in ("first", "second"))
         for out in (first, second):
             out.parent.mkdir()
-        code = in_child(train_and_die, moment, first, data, model, address(moment))
+        code = in_child(train_and_die, moment, first, data, model, address(moment), environment)
         codes.append(code)
         assert code in (0, -signal.SIGKILL)
         shutil.rmtree(first.parent)
-        assert in_child(train_remotely, second, data, model, address(moment)) == 0
+        assert in_child(train_with, second, data, model, address(moment), environment) == 0
         assert model_bytes(second) == model_bytes(whole), f"killed at moment {moment}"
         states, warnings = snapshots(store_at(address(moment)))
         assert states[0].is_finished and not warnings

@@ -133,7 +133,7 @@ class Uploader:
         self._sequence += 1
         self._known[snapshot.key] = snapshot
         with suppress(ResourceError):  # what is old may be deleted later
-            self._clean(state.keep)
+            self.clean(state.keep)
         return snapshot
 
     def _send_file(self, file: LocalFile) -> File:
@@ -177,7 +177,7 @@ class Uploader:
             self._log_hash.update(lines)
         return File(self._log_hash.hexdigest(), self._log_bytes, tuple(self._log_parts))
 
-    def _clean(self, keep: int) -> None:
+    def clean(self, keep: int) -> None:
         """Delete all but the newest states; what writers after this one wrote is not touched."""
         manifests = newest_first(self._store.keys(MANIFESTS))
         retained, others = manifests[:keep], manifests[keep:]

@@ -134,6 +134,9 @@ def mirrored(run: RunFolder, location: Location | None) -> Iterator[RemoteFolder
             state = _finished_state(run)
             if known is None or not _is_same(known, state):
                 mirror.take(state)
+            else:
+                with suppress(ResourceError):  # a kill may have left old objects
+                    uploader.clean(state.keep)
         if (problem := mirror.finish(None)) is not None:
             raise ResourceError(problem)
     finally:
