@@ -28,10 +28,18 @@ def splitmix64(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def seed_of(*numbers: int) -> int:
     """Derive a 64-bit seed from several numbers, such as (seed, step, micro-batch)."""
-    state = np.zeros(1, dtype=np.uint64)
+    state = 0
     for number in numbers:
-        state = splitmix64(state ^ splitmix64(np.array([number & _MASK], dtype=np.uint64)))
-    return int(state[0])
+        state = _mixed(state ^ _mixed(number & _MASK))
+    return state
+
+
+def _mixed(value: int) -> int:
+    """Return `splitmix64` of one number."""
+    z = (value + _GOLDEN) & _MASK
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+    return z ^ (z >> 31)
 
 
 def uniform_at(seed: int, *numbers: NDArray[Any]) -> NDArray[np.float64]:

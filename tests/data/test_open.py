@@ -211,3 +211,13 @@ def test_half_a_character_in_python(tmp_path: Path) -> None:
     assert rows(from_python([largest])["train"]) == [largest]
     with pytest.raises(DataError, match="D140"):
         rows(from_python([{"n": 10**4300}])["train"])
+
+
+def test_a_pattern_names_all_files_that_fit(tmp_path: Path) -> None:
+    for name in ("b.csv", "a.csv", "c.txt"):
+        (tmp_path / name).write_text(f"text,label\n{name},x\n")
+    source = open_splits(str(tmp_path / "*.csv"))["train"]
+    texts = [row.values["text"] for chunk in source.chunks() for row in chunk]
+    assert texts == ["a.csv", "b.csv"]
+    with pytest.raises(DataError):
+        open_splits(str(tmp_path / "*.parquet"))

@@ -15,7 +15,7 @@ from tunesmith.data.open import open_source
 from tunesmith.data.readers.format import ReadingOptions
 from tunesmith.data.rows import Concatenated, Row, Seekable
 from tunesmith.data.sharded import Picked, Sharded
-from tunesmith.errors import IntegrityError
+from tunesmith.errors import DataError, IntegrityError
 
 
 @pytest.fixture(autouse=True)
@@ -110,3 +110,23 @@ def test_a_file_that_changed_is_not_read(tmp_path: Path, name: str) -> None:
     now = Sharded.of(open_source(str(path)), 10)
     assert now.digest != before
     assert now.identity(3) != sharded.identity(3)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_records_that_cannot_be_read_are_an_error_or_left_out(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / name, texts(40))
+    lines = path.read_text().split("\n")
+    lines.insert(1, '{"text": ' if name == "a.jsonl" else "one,two,three")
+    path.write_text("\n".join(lines))
+    source = open_source(str(path))
+    with pytest.raises(DataError) as raised:
+        list(Sharded.of(source, 20).shard(0, ("text", "label")))
+    assert raised.value.problems[0].code in ("D110", "D140")
+    sharded = Sharded.of(source, 20, skips_bad=True)
+    rows = [
+        row
+        for shard in range(len(sharded.sizes))
+        for chunk in sharded.shard(shard, ("text", "label"))
+        for row in chunk
+    ]
+    assert [row.values for row in rows] == texts(40)

@@ -33,7 +33,9 @@ class Shards:
 
 def test_examples_are_copied_in_the_requested_order() -> None:
     shards = TokenizedShards(Shards())
-    copied = shards.read([2, 0, 2], [3, 0, 1])
+    copied, is_there = shards.read(np.array([2, 0, 2]), np.array([11, 0, 9]))
+    assert copied is not None
+    assert is_there.all()
     assert [copied.sequence("input_ids", i).tolist() for i in range(3)] == [
         [206, 207, 208, 209],
         [0],
@@ -42,6 +44,16 @@ def test_examples_are_copied_in_the_requested_order() -> None:
     assert copied.rows.tolist() == [11, 0, 9]
     assert copied.fixed["labels"].tolist() == [1, 0, 1]
     assert copied.fixed["labels"].dtype == shard(0).fixed["labels"].dtype
+
+
+def test_rows_that_were_left_out_are_not_copied() -> None:
+    shards = TokenizedShards(Shards())
+    copied, is_there = shards.read(np.array([0, 0, 1]), np.array([99, 2, 99]))
+    assert copied is not None
+    assert copied.rows.tolist() == [2]
+    assert is_there.tolist() == [False, True, False]
+    copied, is_there = shards.read(np.array([0]), np.array([99]))
+    assert copied is None
 
 
 def test_the_next_window_is_made_meanwhile_and_the_last_one_let_go() -> None:

@@ -26,7 +26,7 @@ def checked(shards: Path, *sets: str) -> ValidatedInputs:
     ("setting", "reason"),
     [
         ("train.sampling=balanced", "class_weights"),
-        ("data.on_bad_row=skip", "on_bad_row"),
+        ("data.on_bad_row=quarantine", "on_bad_row"),
         ("data.normalize_labels=true", "corrected copy"),
         ("data.group=label", "data.group"),
     ],

@@ -10,7 +10,6 @@ import pytest
 
 from tests.data.shards import write_shards
 from tests.runs.children import ended, in_child, start_pair, train
-from tunesmith.errors import DataError
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
 
@@ -75,20 +74,38 @@ def test_a_kill_and_a_small_cache_change_no_bit(
     assert size < 10_000
 
 
-def test_a_label_that_comes_later_stops_the_run_and_loses_nothing(
+def train_with_a_small_sample(
+    out: Path, data: Path, model: Path, settings: dict[str, object]
+) -> None:
+    """Of each shard one row is checked before training."""
+    from tunesmith.inputs import streaming
+
+    streaming._SAMPLE_ROWS = 60
+    train(out, data, model, settings)
+
+
+def test_a_bad_row_stops_the_run_where_it_comes_and_nothing_is_lost(
     shards: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
-    settings = {**SETTINGS, "data.window": 64, "data.labels": ["order", "repair"]}
-    third = shards / "train-2.jsonl"
-    good = third.read_text()
-    bad = good.splitlines()
-    bad[37] = bad[37].replace('"order"', '"ordre"')
-    out = tmp_path / "run"
-    third.write_text("\n".join(bad) + "\n")
-    assert in_child(train, out, shards, tiny_bert, settings) == DataError.exit_code
+    """The sample did not have it. Without the row the run continues from its checkpoint."""
+    third, out = shards / "train-2.jsonl", tmp_path / "run"
+    lines = third.read_text().splitlines()
+    lines[37] = lines[37].replace('"order"', '"ordre"')
+    third.write_text("\n".join(lines) + "\n")
+    settings = {**SETTINGS, "train.save_every": "never"}
+    assert in_child(train_with_a_small_sample, out, shards, tiny_bert, settings) == 3
     message = (tmp_path / "error.txt").read_text()
     assert "D206" in message
     assert "train-2.jsonl:38" in message
+    (saved,) = (out / "checkpoints").iterdir()
+    step = int(saved.name.removeprefix("step-"))
+    assert step > 0
+    settings["data.on_bad_row"] = "skip"
+    assert in_child(train_with_a_small_sample, out, shards, tiny_bert, settings) == 0
+    events = RunFolder(out).events()
+    assert [e["step"] for e in events if e["event"] == "step"] == list(range(1, 41 + 1))
+    warnings = {e["code"]: e["message"] for e in events if e["event"] == "warned"}
+    assert "left out" in warnings["D206"]
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ __all__ = [
     "Examples",
     "LabelsAre",
     "Padding",
+    "Reading",
     "as_target",
     "by_length",
     "count_targets",
@@ -112,6 +113,20 @@ class Padding:
         )
 
 
+class Reading(NamedTuple):
+    """Examples as they are read.
+
+    Attributes:
+        prepared: a set with them.
+        chosen: which examples of the set they are, shape (n,).
+        places: their positions among those that were requested, without what was left out.
+    """
+
+    prepared: Prepared
+    chosen: NDArray[np.int64]
+    places: NDArray[np.int64]
+
+
 @dataclass(frozen=True, slots=True)
 class Examples:
     """Some examples of a prepared set: a split, or a fraction of one.
@@ -132,9 +147,9 @@ class Examples:
         """Examples that lengths and the like are known of: these, or some of very many."""
         return self
 
-    def read(self, places: NDArray[np.int64]) -> tuple[Prepared, NDArray[np.int64]]:
-        """Return a prepared set with the examples at some positions, and which of it they are."""
-        return self.prepared, self.at(places)
+    def read(self, places: NDArray[np.int64]) -> Reading:
+        """Return the examples at some positions."""
+        return Reading(self.prepared, self.at(places), places)
 
     def rows_of(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the index of the source row of the examples at some positions."""
@@ -208,7 +223,10 @@ def make_batch(
     """
     import torch
 
-    prepared, chosen = examples.read(places)
+    prepared, chosen, places = examples.read(places)
+    if not len(chosen):  # all were left out
+        prepared, chosen, is_dummy = examples.prepared, np.zeros(1, dtype=np.int64), True
+        places = chosen
     tensors: dict[str, torch.Tensor] = {}
     owner, num_tokens = None, 0
     for name in prepared.names:

@@ -39,7 +39,7 @@ _DEFAULTS = ReadingOptions()
 
 
 def open_splits(where: str | Sequence[str], options: ReadingOptions = _DEFAULTS) -> Splits:
-    """Open a data set by name. A file, or a list of files, is the split "train".
+    """Open a data set by name. A file, a list of files, or all that fit a pattern are "train".
 
     Rows that other tools wrote in shapes of their own become those that tasks read: see `shapes`.
 
@@ -70,10 +70,20 @@ def _open_splits(where: str | Sequence[str], options: ReadingOptions) -> Splits:
             return _open_folder(path, options)
         if path.exists():
             return {"train": open_file(path, options)}
+        if files := _matching(path):
+            return {"train": _concatenate([open_file(file, options) for file in files])}
     if looks_like_a_file(where):
         raise DataError(_no_such_file(path))
     refuse_header(where, options)
     return hub_reader.open_dataset(where, config=options.config, revision=options.revision)
+
+
+def _matching(pattern: Path) -> list[Path]:
+    """Return the files whose names fit a pattern such as data/*.parquet, in order."""
+    if not any(sign in pattern.name for sign in "*?["):
+        return []
+    files = (path for path in pattern.parent.glob(pattern.name) if path.is_file())
+    return sorted(files, key=lambda path: path.name)
 
 
 def looks_like_a_file(where: str) -> bool:

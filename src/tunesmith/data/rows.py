@@ -150,11 +150,13 @@ class Marks:
         rows: of the source.
         starts: the numbers of the rows at the marks, rising, the first 0.
         marks: what `Seekable.chunks_from` takes, one per start.
+        problems: of records that have no number, since they cannot be read.
     """
 
     rows: int
     starts: Sequence[int]
     marks: Sequence[tuple[int, ...]]
+    problems: Sequence[Problem] = ()
 
 
 class Seekable(Source, Protocol):
@@ -166,17 +168,20 @@ class Seekable(Source, Protocol):
         ...
 
     def marks(self) -> Marks:
-        """Return where reading may begin; this may read the source once.
-
-        Raises:
-            DataError: some records cannot be read.
-        """
+        """Return where reading may begin; this may read the source once."""
         ...
 
     def chunks_from(
-        self, mark: tuple[int, ...], columns: Collection[str] | None = None
+        self,
+        mark: tuple[int, ...],
+        columns: Collection[str] | None = None,
+        count: int | None = None,
     ) -> Iterator[Sequence[Row]]:
-        """Yield the rows from a mark on, numbered from 0."""
+        """Yield at least `count` rows from a mark on, all if None, numbered from 0.
+
+        Raises:
+            BadRecordsError: after the last one, if numbered records cannot be read.
+        """
         ...
 
     def places_from(self, mark: tuple[int, ...], indices: Collection[int]) -> dict[int, Place]:

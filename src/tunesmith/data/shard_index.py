@@ -81,7 +81,7 @@ def index_of(source: Seekable) -> Indexed:
     """Return the index of a source: from the cache, else by reading it.
 
     Raises:
-        DataError: some records cannot be read.
+        DataError: it cannot be read to its end.
     """
     path = path_of(source)
     if path is None:
@@ -104,6 +104,8 @@ def index_of(source: Seekable) -> Indexed:
         "marks": list(marks.marks),
         "identity": identity,
     }
+    if marks.problems:
+        return Indexed(source, marks, identity, stamp)
     with suppress(OSError, ResourceError):  # the next run makes it again
         stored.parent.mkdir(parents=True, exist_ok=True)
         atomic.write_file(stored, json.dumps(written))

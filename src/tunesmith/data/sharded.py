@@ -19,7 +19,7 @@ from tunesmith.data.rows import BadRecordsError, Concatenated, Row, Source
 from tunesmith.data.scan import changed
 from tunesmith.data.shard_index import Indexed, index_of
 from tunesmith.data.wrapped import WrappedSource
-from tunesmith.errors import DataError, IntegrityError, Place
+from tunesmith.errors import DataError, IntegrityError, Place, Problem
 from tunesmith.i18n import gettext as _
 
 __all__ = ["Picked", "Sharded", "parts_of", "unseekable_part"]
@@ -51,19 +51,30 @@ class Sharded(WrappedSource):
     Attributes:
         files: the index of each.
         shard_rows: rows of a shard.
+        skips_bad: whether records that cannot be read are left out, instead of an error.
     """
 
     files: tuple[Indexed, ...]
     shard_rows: int
+    skips_bad: bool = False
 
     @classmethod
-    def of(cls, source: Source, shard_rows: int) -> Sharded:
+    def of(cls, source: Source, shard_rows: int, *, skips_bad: bool = False) -> Sharded:
         """Index the files of a source.
 
         Raises:
-            DataError: some records cannot be read.
+            DataError: some records cannot be read, and are not left out.
         """
-        return cls(source, tuple(index_of(part) for part in parts_of(source)), shard_rows)  # type: ignore[arg-type]
+        files = tuple(index_of(part) for part in parts_of(source))  # type: ignore[arg-type]
+        sharded = cls(source, files, shard_rows, skips_bad)
+        if sharded.problems and not skips_bad:
+            raise DataError(sharded.problems)
+        return sharded
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Problems of records that have no number, since they cannot be read."""
+        return [problem for file in self.files for problem in file.marks.problems]
 
     @property
     def name(self) -> str:
@@ -134,8 +145,9 @@ class Sharded(WrappedSource):
             at = bisect_right(file.marks.starts, first) - 1
             begin, offset = file.marks.starts[at], self._firsts[i]
             count = 0
+            mark = file.marks.marks[at]
             try:
-                for chunk in file.source.chunks_from(file.marks.marks[at], columns):
+                for chunk in file.source.chunks_from(mark, columns, last - begin):
                     rows = [
                         Row(offset + begin + row.index, row.values)
                         for row in chunk
@@ -144,10 +156,12 @@ class Sharded(WrappedSource):
                     count += len(rows)
                     if rows:
                         yield rows
-                    if begin + chunk[-1].index + 1 >= last:
-                        break
+                    if count == last - first:
+                        break  # else a record cannot be read, as the reader says at its end
             except BadRecordsError as error:
-                raise DataError(error.problems) from None
+                if not self.skips_bad:
+                    raise DataError(error.problems) from None
+                count = last - first
             if count < last - first or file.has_changed():
                 raise IntegrityError(changed(file.source))
 

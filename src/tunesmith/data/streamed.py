@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.batches import Examples
+from tunesmith.data.batches import Examples, Reading
 from tunesmith.data.encoded import Prepared, gather
 from tunesmith.data.held_out import HeldOut
 from tunesmith.data.windows import WindowedOrder
@@ -65,24 +65,39 @@ class TokenizedShards:
             )
             self._thread.start()
 
-    def read(self, shards: Sequence[int], places: Sequence[int]) -> Prepared:
-        """Copy some examples into memory, each by its shard and its number within.
+    def read(
+        self, shards: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> tuple[Prepared | None, NDArray[np.bool_]]:
+        """Copy some examples into memory.
 
         Shards that no step uses, as before the first one, are opened.
+
+        Args:
+            shards: of each example.
+            rows: the number of its row.
+
+        Returns:
+            The copies, None if there is none; and which rows they are: some may be left out.
         """
-        numbers = sorted(set(shards))
+        numbers = np.unique(shards).tolist()
+        places, is_there = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.bool_)
         for shard in numbers:
             if shard not in self._open:
                 self._open[shard] = self.prepare(shard)
-        at = {shard: i for i, shard in enumerate(numbers)}
-        examples = [(at[shard], place) for shard, place in zip(shards, places, strict=True)]
+            own, here = self._open[shard].rows, shards == shard
+            places[here] = np.searchsorted(own, rows[here])
+            is_there[here] = np.isin(rows[here], own)
+        if not is_there.any():
+            return None, is_there
+        at = np.searchsorted(numbers, shards)
+        examples = list(zip(at[is_there].tolist(), places[is_there].tolist(), strict=True))
         copied = gather([self._open[shard] for shard in numbers], examples)
         self._reads += len(examples)
         if self._reads >= _READS_KEPT:
             self._reads = 0
             for prepared in self._open.values():
                 prepared.release()
-        return copied
+        return copied, is_there
 
     def close(self) -> None:
         """End the thread after the shard that it is at."""
@@ -139,11 +154,11 @@ class StreamedExamples(Examples):
         """Open the shards of some positions of an epoch; see `TokenizedShards.use`."""
         self.shards.use(*self.order.shards_at(epoch, start, stop))
 
-    def read(self, places: NDArray[np.int64]) -> tuple[Prepared, NDArray[np.int64]]:
-        """Return copies of some examples, in their order."""
-        shards, rows = self._located(places)
-        within = (rows - self.held_out.firsts[shards]).tolist()
-        return self.shards.read(shards.tolist(), within), np.arange(len(places))
+    def read(self, places: NDArray[np.int64]) -> Reading:
+        """Return copies of some examples, in their order, without those that are left out."""
+        copied, is_there = self.shards.read(*self._located(places))
+        chosen = np.arange(int(is_there.sum()))
+        return Reading(copied or self.prepared, chosen, places[is_there])
 
     def rows_of(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the index of the source row of some examples."""

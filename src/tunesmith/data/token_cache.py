@@ -53,6 +53,9 @@ _KEY = "[0-9a-f]{32}"
 _UNUSED_DAYS, _DAMAGED_DAYS = 30, 7
 _WAIT_SECONDS = 600.0
 _DEFAULT_SIZE = "50 GB"
+_LOOK_EVERY = 64
+_sizes: dict[Path, tuple[int, int]] = {}
+"""Bytes and new sets of each cache, as far as this process knows."""
 
 
 def cache_folder() -> Path:
@@ -125,6 +128,7 @@ def prepare_chunks(
     encode: Callable[[Sequence[Row]], Encoded],
     cache: Path | None = None,
     wait_seconds: float = _WAIT_SECONDS,
+    is_shard: bool = False,
 ) -> Prepared:
     """The prepared form of some rows, such as a shard; otherwise as `prepare`.
 
@@ -135,6 +139,7 @@ def prepare_chunks(
         encode: turns rows into numbers.
         cache: where to keep it; None for `cache_folder()`.
         wait_seconds: how long to wait for another process that holds the cache.
+        is_shard: whether many more come, so that the cache is not tidied up for each.
     """
     facts = json.dumps([LAYOUT, digest, settings], sort_keys=True, ensure_ascii=True)
     key = hashlib.sha256(facts.encode()).hexdigest()[:32]
@@ -155,12 +160,16 @@ def prepare_chunks(
         if os.path.lexists(target) and atomic.damage(target):
             atomic.set_aside(target)
         if not target.exists():
-            atomic.sweep(home, _KEY)
-            _remove_unused(home)
+            if not is_shard or home not in _sizes:
+                atomic.sweep(home, _KEY)
+                _remove_unused(home)
             if not _commit(target, write):
                 message = _("another machine uses the folder")
                 return _prepare_apart(key, write, message, Place(str(home)))
-            _remove_beyond(home, limit, except_for=target)
+            if is_shard:
+                _keep_within(home, limit, target)
+            else:
+                _remove_beyond(home, limit, except_for=target)
         with suppress(OSError):
             os.utime(target)
         return _open(target, key)
@@ -302,6 +311,20 @@ def _map(path: Path, facts: Mapping[str, Any]) -> NDArray[Any]:
         return np.empty((0, *inner), dtype)
     # a plain view: every slice of a memmap would pay for a subclass
     return np.asarray(np.memmap(path, dtype, "r", shape=(count, *inner)))
+
+
+def _keep_within(home: Path, limit: int, made: Path) -> None:
+    """Drop what was used longest ago if a new set may exceed the limit.
+
+    All sets are only looked at if the last sum and what this process added since exceed it, and
+    every 64 sets, since other processes add some, too: thousands of shards may be there.
+    """
+    size, number = _sizes.get(home, (limit, 0))
+    size += sum(file.lstat().st_size for file in made.iterdir())
+    if size > limit or number % _LOOK_EVERY == 0:
+        _remove_beyond(home, limit, except_for=made)
+        size = sum(size for size, _used in _entries(home).values())
+    _sizes[home] = (size, number + 1)
 
 
 def _remove_unused(home: Path) -> None:

@@ -17,6 +17,7 @@ from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity, f
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs.corrections import correct
 from tunesmith.inputs.label_spelling import normalize_labels
+from tunesmith.inputs.left_out import left_out
 from tunesmith.inputs.streaming import Streaming, default_share, sharded_of, streaming_of
 from tunesmith.metrics.scores import GLUE
 from tunesmith.models import suggest_model
@@ -141,6 +142,7 @@ def resolve_inputs(layers: Layers, data: Splits | None = None) -> ResolvedInputs
     train, others = sources.pop("train"), sources
     severity = Severity.ERROR if requested.task is None else Severity.WARNING
     doubts = [replace(match.problem, severity=severity)] if match.problem else []
+    doubts += map(left_out, sharded.problems) if sharded is not None else ()
     return ResolvedInputs(
         layers, recipe, train, others, fractions, columns, task, automatic.reasons, doubts,
         streaming,

@@ -100,8 +100,8 @@ def _reason_against(recipe: Recipe, source: Source, task: type[Task]) -> str | N
             _("Balanced sampling needs the classes of all rows: set options.class_weights."),
         ),
         (
-            recipe.data.on_bad_row != "fail",
-            _("Bad rows cannot be left out while training: set data.on_bad_row to fail."),
+            recipe.data.on_bad_row == "quarantine",
+            _("Bad rows are not collected while training: set data.on_bad_row to skip or fail."),
         ),
         (
             bool(recipe.data.corrections) or recipe.data.normalize_labels,
@@ -144,7 +144,8 @@ def sharded_of(layers: Layers, recipe: Recipe, source: Source, task: type[Task])
         raise RecipeError(problem)
     if requested is None and _about_rows(source) < STREAMED_FROM // 2:
         return None
-    sharded = Sharded.of(source, max(1, min(_SHARD_ROWS, recipe.data.window // _SHARDS)))
+    shard_rows = max(1, min(_SHARD_ROWS, recipe.data.window // _SHARDS))
+    sharded = Sharded.of(source, shard_rows, skips_bad=recipe.data.on_bad_row == "skip")
     return sharded if requested or sharded.num_rows > STREAMED_FROM else None
 
 

@@ -21,6 +21,7 @@ from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs.audit import Audit
 from tunesmith.inputs.column_stats import SourceStats
+from tunesmith.inputs.left_out import left_out
 from tunesmith.inputs.length_checks import Lengths
 from tunesmith.inputs.resolve import Automatic, ResolvedInputs, at_keys, joined, no_rows
 from tunesmith.inputs.sampling import sampling_note
@@ -117,7 +118,7 @@ def validate_inputs(resolved: ResolvedInputs, *, audited: bool = False) -> Valid
     splits = {} if _has_errors(problems) else _draw(resolved, survey, rows)
     drawn = {name: split.places for name, split in splits.items()}
     if resolved.streaming is not None and splits:
-        problems.append(sampling_note(resolved.streaming, task))
+        problems.append(sampling_note(resolved.streaming, survey))
     rejected = [("train", record) for record in rows.rejected]
     if audit and stats:
         audit.close("train", stats, survey)
@@ -176,16 +177,7 @@ def good_rows(survey: Survey, on_bad_row: str) -> GoodRows:
             for problem in problems
         ]
         return GoodRows(source, survey.digest, survey.num_rows, problems)
-    warnings = [
-        replace(
-            problem,
-            message=_("left out: {message}").format(message=problem.message),
-            severity=Severity.WARNING,
-        )
-        if problem.severity is Severity.ERROR
-        else problem
-        for problem in problems
-    ]
+    warnings = [left_out(problem) for problem in problems]
     remaining = FilteredSource(source, frozenset(survey.bad), survey.columns)
     digest = hashlib.sha256()
     for chunk in remaining.chunks(survey.columns):

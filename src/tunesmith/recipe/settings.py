@@ -151,8 +151,8 @@ class DataSettings(_Section):
 
     train: Files
     """Rows to learn from: a file (CSV, TSV, JSON lines, JSON, plain text, each also .gz,
-    Parquet, Arrow, Excel), a list of files, a folder of files or of classes, a Hub data set
-    (glue/mrpc, owner/name) or embedded:NAME."""
+    Parquet, Arrow, Excel), a list of files, a pattern (data/*.parquet), a folder of files or of
+    classes, a Hub data set (glue/mrpc, owner/name) or embedded:NAME."""
     validation: SplitSource = None
     """Rows by which the model is selected: a fraction of the training rows (10%), a file, or a
     split name; null for none."""

@@ -38,13 +38,14 @@ MAY_CHANGE = frozenset(
         ("train", "log_every"),
         ("train", "eval_batch_size"),
         ("data", "allow_leak"),
+        ("data", "on_bad_row"),
         ("train", "micro_batch_size"),
         ("train", "preflight"),
         ("trackers",),
     }
 )
 """Keys of a recipe that change nothing but what is kept and said, and how much goes through at
-once: another value continues the same run."""
+once, or, as of a bad row, what no step has seen yet: another value continues the same run."""
 
 _PARTS = (N_("recipe"), N_("data"), N_("tokenizer"), N_("model"))
 """The parts that decide the numbers. Others (versions, machine) decide their last bits."""
@@ -111,7 +112,9 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, 
         now: the fingerprint of the moment.
     """
     if "recipe" in before:
+        passing = {".".join(path) for path in MAY_CHANGE}
         recipe = {new_name(key): value for key, value in before["recipe"].items()}
+        recipe = {key: value for key, value in recipe.items() if key not in passing}
         before = {**before, "recipe": recipe}
     changed = {}
     for part in _PARTS:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,14 +14,17 @@ from tunesmith.data.batches import Examples
 from tunesmith.data.encoded import Encoded, Prepared, hold_in_memory
 from tunesmith.data.findings import Finding, Findings, placed
 from tunesmith.data.rows import Row
+from tunesmith.data.sharded import Sharded
 from tunesmith.data.streamed import StreamedExamples, TokenizedShards
 from tunesmith.data.token_cache import prepare, prepare_chunks
 from tunesmith.data.windows import WindowedOrder
-from tunesmith.errors import DataError, Severity
+from tunesmith.errors import DataError, Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import Split, ValidatedInputs
+from tunesmith.inputs.left_out import left_out
 from tunesmith.inputs.streaming import Streaming
 from tunesmith.runs.fingerprint import hash_of
+from tunesmith.storage import notices
 from tunesmith.tasks import Task
 
 __all__ = ["order_of", "tokenize", "tokenizer_identity"]
@@ -60,9 +64,10 @@ def tokenize(
     examples: dict[str, Examples] = {}
     for name, split in checked.splits.items():
         if name == "train" and checked.streaming is not None:
-            encode = _encoder(checked.streaming, task, tokenizer, max_length)
+            own = copy.deepcopy(tokenizer)
+            encoder = _Encoder(checked.streaming.source, task, own, max_length)
             seed = checked.recipe.train.seed
-            examples[name] = _streamed(checked.streaming, task, encode, settings, seed)
+            examples[name] = _streamed(checked.streaming, encoder, settings, seed)
             continue
         if id(split.source) not in opened:
             opened[id(split.source)] = _prepare(split, task, tokenizer, max_length, settings)
@@ -101,27 +106,25 @@ def _prepare(
 
 
 def _streamed(
-    streaming: Streaming,
-    task: Task,
-    encode: Callable[[Sequence[Row]], Encoded],
-    settings: Mapping[str, object],
-    seed: int,
+    streaming: Streaming, encoder: _Encoder, settings: Mapping[str, object], seed: int
 ) -> StreamedExamples:
     source, numbers = streaming.source, streaming.sample.numbers
     names = {column.name for column in source.columns}
-    columns = [name for name in task.roles.columns if name in names]
+    columns = [name for name in encoder.task.roles.columns if name in names]
+    settings = {**settings, "labelled": True, "columns": columns, "skips": source.skips_bad}
 
     def shard(number: int) -> Prepared:
         return prepare_chunks(
             partial(source.shard, number, columns),
             digest=source.identity(number),
-            settings={**settings, "labelled": True, "columns": columns},
-            encode=encode,
+            settings=settings,
+            encode=encoder.encode,
+            is_shard=True,
         )
 
     some = numbers[np.unique(np.linspace(0, len(numbers) - 1, _SAMPLE).astype(np.int64))]
     rows = source.rows_at(some.tolist(), columns)
-    sample = hold_in_memory(encode([rows[number] for number in some.tolist()]))
+    sample = hold_in_memory(encoder.encode([rows[number] for number in sorted(rows)]))
     return StreamedExamples(
         sample,
         order=WindowedOrder(streaming.held_out.remaining, streaming.window, seed),
@@ -130,28 +133,50 @@ def _streamed(
     )
 
 
-def _encoder(
-    streaming: Streaming, task: Task, tokenizer: Any, max_length: int
-) -> Callable[[Sequence[Row]], Encoded]:
-    """Return what tokenizes rows that nothing has checked yet; a thread of its own may call it.
+@dataclass(frozen=True)
+class _Encoder:
+    """Tokenizes rows that nothing has checked yet; a thread of its own may call it.
 
-    The function raises a `DataError` with the places of all rows of a chunk that cannot be used.
+    Attributes:
+        source: of the rows.
+        task: how they are encoded.
+        tokenizer: of this object alone: its settings change while it cuts long texts.
+        max_length: tokens of a sequence.
     """
-    own = copy.deepcopy(tokenizer)  # its settings change while it cuts long texts
 
-    def encode(rows: Sequence[Row]) -> Encoded:
-        findings = Findings(streaming.source)
+    source: Sharded
+    task: Task
+    tokenizer: Any
+    max_length: int
+
+    def encode(self, rows: Sequence[Row]) -> Encoded:
+        """Return the rows that can be used as numbers.
+
+        Raises:
+            DataError: some cannot, and are not left out; with their places.
+        """
+        good, findings = [], Findings(self.source)
         for row in rows:
-            finding = task.validate_row(row)
-            if finding is None and not task.is_labeled(row):
-                finding = Finding("D201", _("the label is empty"), _("Label or remove the rows."))
-            if finding is not None and finding.severity is Severity.ERROR:
+            if finding := self._finding(row):
                 findings.add(row.index, finding)
+            else:
+                good.append(row)
         if findings:
-            raise DataError(list(findings.problems()))
+            self._report(list(findings.problems()))
         try:
-            return task.encode(rows, own, max_length, labeled=True)
+            return self.task.encode(good, self.tokenizer, self.max_length, labeled=True)
         except DataError as error:
-            raise placed(error, streaming.source) from None
+            raise placed(error, self.source) from None
 
-    return encode
+    def _finding(self, row: Row) -> Finding | None:
+        finding = self.task.validate_row(row)
+        if finding is None and not self.task.is_labeled(row):
+            return Finding("D201", _("the label is empty"), _("Label or remove the rows."))
+        return finding if finding is not None and finding.severity is Severity.ERROR else None
+
+    def _report(self, problems: Sequence[Problem]) -> None:
+        if not self.source.skips_bad:
+            flags = ("--on-bad-row", "skip")
+            raise DataError([replace(problem, flags=flags) for problem in problems])
+        for problem in problems:
+            notices.notify_once((problem.code, str(problem.place)), left_out(problem))

@@ -130,7 +130,10 @@ class DelimitedFile(TextFileSource):
         return self._chunks(self._rows(), columns)
 
     def chunks_from(
-        self, mark: tuple[int, ...], columns: Collection[str] | None = None
+        self,
+        mark: tuple[int, ...],
+        columns: Collection[str] | None = None,
+        count: int | None = None,
     ) -> Iterator[Sequence[Row]]:
         """Yield the rows from a mark on, numbered from 0; otherwise as `chunks`."""
         position, line = mark
@@ -142,10 +145,10 @@ class DelimitedFile(TextFileSource):
         return not self.text.is_packed
 
     def marks(self) -> Marks:
-        """Read all rows once, and note where every 1,024th begins.
+        """Read all rows once, and note where every 1,024th begins; ragged ones are not counted.
 
         Raises:
-            DataError: as `chunks`.
+            DataError: a quote is never closed (D111), or a row has no end (D150).
         """
         ragged = self._ragged()
         rows, starts = 0, [0]
@@ -163,9 +166,7 @@ class DelimitedFile(TextFileSource):
                 if rows % MARKED_ROWS == 0:
                     starts.append(rows)
                     marks.append((file.tell(), lines_read))
-        if ragged:
-            raise ragged.error()
-        return Marks(rows, starts, marks)
+        return Marks(rows, starts, marks, ragged.error().problems if ragged else ())
 
     def _ragged(self) -> RaggedRows:
         fix = _('Quote texts that contain the delimiter: "like, this".')

@@ -69,7 +69,10 @@ class HubSplit(NumberedRows):
         return Marks(len(self.dataset), starts, [(start,) for start in starts])
 
     def chunks_from(
-        self, mark: tuple[int, ...], columns: Collection[str] | None = None
+        self,
+        mark: tuple[int, ...],
+        columns: Collection[str] | None = None,
+        count: int | None = None,
     ) -> Iterator[Sequence[Row]]:
         """Yield the rows from a number on, numbered from 0."""
         names = selected(self.columns, columns)

@@ -136,11 +136,14 @@ class JsonFile(TextFileSource):
         bad.raise_if_any()
 
     def chunks_from(
-        self, mark: tuple[int, ...], columns: Collection[str] | None = None
+        self,
+        mark: tuple[int, ...],
+        columns: Collection[str] | None = None,
+        count: int | None = None,
     ) -> Iterator[Sequence[Row]]:
         """Yield the rows from a mark on, numbered from 0; otherwise as `chunks`."""
         bad = BadRecords(self)
-        yield from in_chunks(self._good_rows(columns, bad, self._from_lines(*mark)))
+        yield from in_chunks(self._good_rows(columns, bad, islice(self._from_lines(*mark), count)))
         bad.raise_if_any()
 
     @property

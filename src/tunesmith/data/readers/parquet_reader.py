@@ -107,7 +107,10 @@ class ParquetFile(NumberedRows, PathSource):
         return Marks(first, starts or [0], marks or [(0, 0)])
 
     def chunks_from(
-        self, mark: tuple[int, ...], columns: Collection[str] | None = None
+        self,
+        mark: tuple[int, ...],
+        columns: Collection[str] | None = None,
+        count: int | None = None,
     ) -> Iterator[Sequence[Row]]:
         """Yield the rows from a place in a row group on, numbered from 0."""
         import pyarrow.parquet as pq
