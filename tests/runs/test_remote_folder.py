@@ -150,7 +150,7 @@ def test_the_one_that_is_further_counts(
 ) -> None:
     run, _data, stores = finished
     steps = [int(path.name.split("-")[1]) for path in stores[:-1]]
-    assert steps == [3, 5, 6, 9, 10, 12]
+    assert {3, 9} <= set(steps)
     for number, (here, there, expected) in enumerate(
         [
             (3, 9, 9),  # local checkpoints stay, what the store has more of comes
