@@ -103,3 +103,36 @@ def test_a_writer_that_goes_on_meanwhile_is_followed(
     assert snapshot is not None and snapshot.step == 12
     assert not warnings
     lease.release()
+
+
+def test_a_kill_while_it_is_fetched_leaves_nothing_that_counts(
+    memory: Store, tmp_path: Path
+) -> None:
+    """The newest checkpoint comes last, so that without it the next start fetches again."""
+    from tests.remote.disloyal import Hooked
+
+    lease = owner(memory)
+    uploader = Uploader(memory, lease, run=None)
+    uploader.send(write_state(tmp_path / "here", 3))
+    uploader.send(write_state(tmp_path / "here", 6, best=3))
+    lease.release()
+    expected = contents(tmp_path / "here")
+    moment, is_over = 0, False
+    while not is_over:
+        moment += 1
+        run, count = tmp_path / f"run-{moment}", 0
+
+        def hook(_when: str, name: str, _key: str) -> None:
+            nonlocal count
+            count += name == "download"
+            if count == moment:  # noqa: B023
+                raise KeyboardInterrupt
+
+        try:
+            fetch_newest(Hooked(memory, hook), run)
+            is_over = True
+        except KeyboardInterrupt:
+            assert not (run / "checkpoints" / "step-00000006").exists()
+        fetch_newest(memory, run)
+        assert contents(run) == expected
+    assert moment > 12

@@ -39,7 +39,7 @@ from tunesmith.runs.plan_file import has_begun, read_plan
 from tunesmith.storage import atomic, notices
 from tunesmith.storage.manifest import recorded_hashes
 
-__all__ = ["RemoteFolder", "fetch_run", "mirrored", "peek", "refuse_restart"]
+__all__ = ["RemoteFolder", "fetch_run", "mirrored", "peek", "refuse_restart", "upload_speed"]
 
 _PARTS = ("recipe", "data", "tokenizer", "model")
 _STOP_SECONDS = 100.0
@@ -153,6 +153,17 @@ def refuse_restart(location: Location) -> None:
     states, _warnings = snapshots(open_store(location))
     if states:
         raise RecipeError(_holds_a_run(location, states[0]))
+
+
+def upload_speed(location: Location) -> float:
+    """Try the store of a run to be, and return how many bytes per second it takes.
+
+    Raises:
+        ResourceError: the store cannot be used (C161, C162, C163).
+    """
+    store = open_store(location)
+    refuse_without_conditions(store)
+    return bytes_per_second(store, 0)
 
 
 def fetch_run(location: Location, run: RunFolder) -> Snapshot:

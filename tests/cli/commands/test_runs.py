@@ -204,3 +204,26 @@ def test_delete_checks_all_and_confirms_once(
     assert output.records == [{"deleted": ["runs/one", "runs/two"]}]
     assert tunesmith("runs", "delete", "three", "--yes").out == "deleted runs/three\n"
     assert left() == []
+
+
+def test_a_run_is_read_and_fetched_by_its_address(
+    tunesmith: Command, trained: Path, tmp_path: Path
+) -> None:
+    from tunesmith.remote.location import Location
+    from tunesmith.runs.folder import RunFolder
+    from tunesmith.runs.remote_folder import mirrored
+
+    address = f"file://{tmp_path}/store/tickets"
+    with mirrored(RunFolder(trained), Location.read(address)):
+        pass
+    (here,) = tunesmith("runs", "show", trained, "--json").records
+    (there,) = tunesmith("runs", "show", address, "--json").records
+    assert there == {**here, "run": address, "summary": there["summary"]}
+    assert "diagnosis" in tunesmith("runs", "explain", address).out
+    assert "step 7" in tunesmith("runs", "fetch", address).out
+    fetched = RunFolder(tmp_path / "runs" / "tickets")
+    assert fetched.is_finished
+    assert fetched.events() == RunFolder(trained).events()
+    assert tunesmith("runs", "fetch", address).code == 0, "again: it is there"
+    assert "C113" in tunesmith("runs", "fetch", f"{address}-2").err
+    assert "C160" in tunesmith("runs", "show", "s3://me:hush@bucket/run").err

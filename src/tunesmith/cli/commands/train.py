@@ -92,7 +92,7 @@ def _command(
 ) -> int:
     layers = layers_from(what, flags)
     if is_dry:
-        _dry_run(terminal, layers, out=out, named_after=what[0])
+        _dry_run(terminal, layers, out=out, named_after=what[0], remote=remote)
         return 0
     if seeds is None:
         train_one(terminal, layers, out, what[0], restart=restart, remote=remote)
@@ -153,14 +153,26 @@ def train_one(
         return started.run
 
 
-def _dry_run(terminal: Terminal, layers: Layers, *, out: str | None, named_after: str) -> None:
-    """Measure a few steps and print the plan; nothing is written."""
+def _dry_run(
+    terminal: Terminal,
+    layers: Layers,
+    *,
+    out: str | None,
+    named_after: str,
+    remote: Location | None,
+) -> None:
+    """Measure a few steps and print the plan; nothing is left, here or in the store."""
     from tunesmith.inputs import resolve_inputs, validate_inputs
     from tunesmith.runs.signals import StopRequest
     from tunesmith.runs.start import look_up_model, run_folder
 
     run = run_folder(out, named_after=named_after)
     display = Display(terminal, run)
+    speed = None
+    if remote is not None and is_main_process():
+        from tunesmith.runs.remote_folder import upload_speed
+
+        speed = upload_speed(remote)
     with StopRequest() as stop:
         look_up_model(layers)
         checked = validate_inputs(resolve_inputs(layers))
@@ -176,7 +188,13 @@ def _dry_run(terminal: Terminal, layers: Layers, *, out: str | None, named_after
     terminal.problems([*plan.warnings, *_unsteady(plan)])
     for name, line in _plan_lines(plan).items():
         terminal.result(padded(name, 11) + line)
-    terminal.record({"event": "plan", **plan.as_json()})
+    if speed is not None:
+        size = 4 * plan.parameters + 8 * plan.trained  # in float32, with both moments
+        line = _("{size} per checkpoint, {speed} per second: {seconds}").format(
+            size=_size(size), speed=_size(int(speed)), seconds=_duration(size / speed)
+        )
+        terminal.result(padded(_("remote"), 11) + line)
+    terminal.record({"event": "plan", **plan.as_json(), "upload_bytes_per_second": speed})
     terminal.say(_("nothing was written to {path}").format(path=run.path))
 
 
