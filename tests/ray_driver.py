@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import signal
 import sys
 import threading
@@ -142,6 +143,11 @@ def drain(node: Any, *, seconds: float) -> None:
 
 def main(folder: Path) -> None:
     case = json.loads((folder / "case.json").read_text())
+    if arguments := case.get("script"):
+        sys.argv[1:] = arguments
+        with cluster():
+            runpy.run_path(str(Path(__file__).parents[1] / "deploy" / "ray_train.py"))
+        return
     out = Path(case["config"]["out"])
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer

@@ -112,22 +112,17 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def ray_processes() -> list[str]:
     """Those whose environment names the folder of this test."""
-    found = []
+    commands = []
     for process in psutil.process_iter(["cmdline"]):
         with suppress(psutil.Error):
             if process.environ().get("RAY_TMPDIR") == os.environ["RAY_TMPDIR"]:
-                found.append(" ".join(process.info["cmdline"] or ())[:200])
-    return found
+                commands.append(" ".join(process.info["cmdline"] or ())[:200])
+    return commands
 
 
-def trained(tmp_path: Path, base: Base, *, seconds: float = 280, **case: Any) -> Trained:
-    """Train on a cluster, with settings of a case of the driver."""
-    out, note = tmp_path / "out", tmp_path / "workers.jsonl"
-    own = case.pop("settings", {})
-    config = {"what": str(base.data), "model": str(base.model), "out": str(out),
-              "settings": {**SETTINGS, **own}, "note": str(note),
-              "pause": case.pop("pause", 0.0)}  # fmt: skip
-    (tmp_path / "case.json").write_text(json.dumps({**case, "config": config}))
+def driven(tmp_path: Path, case: dict[str, Any], *, seconds: float = 280) -> str:
+    """What the driver said, which had no error."""
+    (tmp_path / "case.json").write_text(json.dumps(case))
     environment = {**os.environ, "TUNESMITH_CACHE": str(tmp_path / "cache"),
                    "PYTHONPATH": str(ROOT)}  # fmt: skip
     driver = subprocess.Popen(
@@ -142,9 +137,20 @@ def trained(tmp_path: Path, base: Base, *, seconds: float = 280, **case: Any) ->
         said, _none = driver.communicate()
     (tmp_path / "said.txt").write_text(said)
     assert driver.returncode == 0, said[-6000:]
+    return said
+
+
+def trained(tmp_path: Path, base: Base, *, seconds: float = 280, **case: Any) -> Trained:
+    """Train on a cluster, with settings of a case of the driver."""
+    out, note = tmp_path / "out", tmp_path / "workers.jsonl"
+    own = case.pop("settings", {})
+    config = {"what": str(base.data), "model": str(base.model), "out": str(out),
+              "settings": {**SETTINGS, **own}, "note": str(note),
+              "pause": case.pop("pause", 0.0)}  # fmt: skip
+    said = driven(tmp_path, {**case, "config": config}, seconds=seconds)
     result = json.loads((tmp_path / "result.json").read_text())
     workers = [json.loads(line) for line in note.read_text().splitlines()]
-    with hold(out):  # nobody holds it any more
+    with hold(out):  # no one holds it any more
         pass
     assert not list(out.rglob(".tmp-*"))
     return Trained(result, workers, RunFolder(out), said)
@@ -212,3 +218,11 @@ def test_a_mistake_ends_the_job_at_once(tmp_path: Path, base: Base) -> None:
     run = trained(tmp_path, base, settings={"data.label": "lable"}, failures=3)
     assert len(run.workers) == 2, "it was not tried again"
     assert "D301" in run.result["error"] and "lable" in run.result["error"]
+
+
+def test_the_script_for_clusters(tmp_path: Path, base: Base) -> None:
+    recipe, out = base.weights.parents[1] / "recipe.yaml", tmp_path / "runs" / "out"
+    said = driven(tmp_path, {"script": [str(recipe), str(out), "--at-least", "2"]})
+    assert (out / "model" / "model.safetensors").read_bytes() == base.weights.read_bytes()
+    assert f"{{'out': '{out}', 'scores': {{'f1': " in said
+    assert (out.parent / "ray" / "out").is_dir()

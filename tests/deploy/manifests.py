@@ -30,7 +30,8 @@ VALIDATED = {
     DEPLOY / "skypilot-volume.yaml": "skypilot-volume.json",
 }
 """Each YAML manifest, and the schema of the fields it uses."""
-MANIFESTS = (*VALIDATED, BATCH, ARRAY, UNIT, DOCKERFILE)
+RAY = DEPLOY / "ray_train.py"
+MANIFESTS = (*VALIDATED, BATCH, ARRAY, UNIT, DOCKERFILE, RAY)
 
 _VARIABLE = re.compile(r"\$\{?([A-Z][A-Z0-9_]*)|\b([A-Z][A-Z0-9_]*)=")
 _SHELL_OWN = {"PATH", "HOME"}
