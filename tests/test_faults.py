@@ -11,7 +11,7 @@ import pytest
 for module in ("fcntl", "resource"):  # most faults are made of forks, signals, links and limits
     pytest.importorskip(module)
 
-from tests.faults import KINDS, Case, Skipped, all_cases  # noqa: E402
+from tests.faults import KINDS, Case, Skipped, all_cases, report  # noqa: E402
 
 QUICK = [(kind, case) for kind, case in all_cases() if case.is_quick]
 
@@ -59,3 +59,15 @@ def test_the_page_counts_them() -> None:
     written = re.findall(r"^\| (\w+) \| .* \| (\d+) \|$", table, re.MULTILINE)
     counts = Counter(kind for kind, _case in all_cases())
     assert {kind: int(count) for kind, count in written} == counts
+
+
+def test_the_page_shows_the_results() -> None:
+    """`python -m tests.faults --results tests/faults/results.json`, then `... .report`."""
+    results = report.read_results()
+    assert [kind for kind in KINDS if kind in results] == list(results)
+    assert {"killed_jobs", "network", "signals"} <= set(results)
+    for kind, one in results.items():
+        assert one["cases"] == one["held"] + one["skipped"] + len(one["failed"]), kind
+    for language, path in report.pages().items():
+        page = path.read_text(encoding="utf-8")
+        assert report.with_results(page, language, results) == page, language

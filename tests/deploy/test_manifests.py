@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from tests.deploy.manifests import (
     MANIFESTS,
     READMES,
     ROOT,
+    UNIT,
     VALIDATED,
     code,
     instructions,
@@ -126,6 +130,19 @@ def test_a_signal_reaches_the_process_that_saves() -> None:
     for path in (BATCH, ARRAY):
         assert "#SBATCH --requeue\n" in code(path) and "#SBATCH --open-mode=append\n" in code(path)
         assert "trap" not in code(path), "scancel ends the script, so that nothing is queued again"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_the_unit_is_valid_for_systemd(tmp_path: Path) -> None:
+    text = UNIT.read_text(encoding="utf-8").replace("/opt/tunesmith/bin/python", sys.executable)
+    unit_file = tmp_path / "tunesmith@.service"
+    unit_file.write_text(text, encoding="utf-8", newline="\n")
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(tmp_path / "tunesmith@ratings.service")],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    complaints = [line for line in done.stderr.splitlines() if "tunesmith" in line]
+    assert not complaints, done.stderr
 
 
 def test_every_environment_variable_is_in_the_table() -> None:

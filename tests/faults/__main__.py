@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import json
 import multiprocessing
 import os
+import platform
 import signal
 import sys
 import tempfile
@@ -31,7 +33,7 @@ class Result(NamedTuple):
     Attributes:
         kind: one of `KINDS`.
         name: of the case.
-        is_held: whether every promise was kept.
+        is_held: whether every promise was by_kind.
         seen: by the case, in a few words, or the error that it raised.
         seconds: of the clock.
         cpu_seconds: of this process and of the children that it has waited for.
@@ -111,6 +113,7 @@ def main() -> int:
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=", ".join(KINDS))
     parser.add_argument("--only", default="", help="cases whose name holds this text")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--results", type=Path, help="a JSON file to write totals into, by kind")
     arguments = parser.parse_args()
     faulthandler.enable()
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
@@ -144,7 +147,43 @@ def main() -> int:
         f"{totals('all', results)}, {cpu_seconds():.0f} s with loading, "
         f"in {time.monotonic() - started:.0f} s"
     )
+    if arguments.results:
+        write_results(arguments.results, results, time.monotonic() - started)
     return 0 if results and all(result.is_held for result in results) else 1
+
+
+def write_results(path: Path, results: list[Result], seconds: float) -> None:
+    """Write the totals of each kind into a file; kinds that did not run now stay as they are."""
+    import torch
+    import transformers
+
+    import tunesmith
+
+    by_kind = json.loads(path.read_text()) if path.exists() else {}
+    for kind in KINDS:
+        of_kind = [result for result in results if result.kind == kind]
+        if not of_kind:
+            continue
+        skipped = sum(result.seen.startswith("skipped: ") for result in of_kind)
+        by_kind[kind] = {
+            "cases": len(of_kind),
+            "held": sum(result.is_held for result in of_kind) - skipped,
+            "skipped": skipped,
+            "failed": [result.name for result in of_kind if not result.is_held],
+            "cpu_seconds": round(sum(result.cpu_seconds for result in of_kind)),
+            "date": time.strftime("%Y-%m-%d"),
+            "command": f"python -m tests.faults {kind}",
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+            "versions": {
+                "python": platform.python_version(),
+                "torch": torch.__version__.partition("+")[0],
+                "transformers": transformers.__version__,
+                "tunesmith": tunesmith.__version__,
+            },
+        }
+    in_order = {kind: by_kind[kind] for kind in KINDS if kind in by_kind}
+    path.write_text(json.dumps(in_order, indent=1) + "\n")
+    print(f"{path}: written after {seconds:.0f} s")
 
 
 def totals(name: str, results: list[Result]) -> str:

@@ -127,7 +127,7 @@ class ForkedJob:
             end(code, self.folder / "pids" / f"{name}-code")
 
     def _train(self) -> int:
-        _arm(self.folder / "pids")
+        arm_this(self.folder / "pids")
         return run_program([*self.words])
 
     def _launch(self) -> int:
@@ -376,7 +376,7 @@ def _forked(_self: object, words: tuple[str, ...], env: dict[str, str]) -> subpr
             os.environ.update(env)
             become_new()
             (home / "pids" / rank).write_text(str(os.getpid()))
-            _arm(home / "pids")
+            arm_this(home / "pids")
             at = words.index("tunesmith")
             code = run_program(words[at + 1 :])
         finally:
@@ -384,7 +384,7 @@ def _forked(_self: object, words: tuple[str, ...], env: dict[str, str]) -> subpr
     return _popen_of(child, words)
 
 
-def _arm(pids: Path) -> None:
+def arm_this(pids: Path) -> None:
     """Have happen what is to happen at a moment of this rank."""
     if MOMENT in os.environ:
         moment = Moment.from_json(json.loads(os.environ[MOMENT]))

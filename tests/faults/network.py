@@ -269,6 +269,28 @@ def pods(to: tuple[int, ...], number: int, folder: Path) -> str:
         return f"codes {codes}, {again(net, folder, LONG)}"
 
 
+def container(place: str, folder: Path) -> str:
+    """One process that trains, process 1 of a container; TERM at a moment."""
+    world = undisturbed(1, *LONG)
+    copied(folder)
+    with network() as net:
+        words = train_words(*LONG)
+        nodes = [Node(net, 0, folder, words, is_container=True, is_alone=True)]
+        with no_orphans():
+            function, call = PLACES[place]
+            nodes[0].start(Moment(0, function, call, victims=(), signal=0, pause=0.5))
+            wait_for(nodes, nodes[0].is_hit)
+            os.kill(nodes[0].launcher(), signal.SIGTERM)
+            codes = codes_of(nodes, WITHIN_SECONDS)
+        _check(nodes, codes, may_finish=False)
+        assert len(list((folder / "run" / "checkpoints").glob("step-*"))) == (place == "a step")
+        with no_orphans():
+            nodes[0].start()
+            assert codes_of(nodes, 90.0) == [0], nodes[0].said()[-1500:]
+    assert_clean(folder)
+    return f"codes {codes}, {assert_same(RunFolder(folder / 'run'), RunFolder(world.home / 'run'))}"
+
+
 def cases() -> Iterator[Case]:
     """All of them."""
     yield Case("two nodes, undisturbed", undisturbed_nodes, seconds=200.0)
@@ -307,3 +329,6 @@ def cases() -> Iterator[Case]:
         yield Case(f"pods, TERM to process 1 of {who}", partial(pods, to, signal.SIGTERM))
     for to in ((0,), (1,)):
         yield Case(f"pods, KILL to process 1 of {to[0]}", partial(pods, to, signal.SIGKILL))
+    for place in ("the start", "a step"):
+        name = f"a container of one process, TERM at {place}"
+        yield Case(name, partial(container, place), seconds=200.0)

@@ -172,6 +172,7 @@ class Node:
         words: the command, from `train` on.
         variables: of its environment; without PET_ ones it gets options.
         is_container: whether the launcher is process 1.
+        is_alone: whether there is no launcher, but one process that trains.
         patch: called in the launcher before anything else.
     """
 
@@ -182,6 +183,7 @@ class Node:
     variables: Mapping[str, str] = field(default_factory=dict)
     is_container: bool = False
     patch: Callable[[], None] | None = None
+    is_alone: bool = False
     pid: int = 0
     code: int | None = None
 
@@ -254,6 +256,9 @@ class Node:
         become_new()
         if self.patch is not None:
             self.patch()
+        if self.is_alone:
+            forked_jobs.arm_this(self.folder / "pids")
+            return run_program([*self.words])
         forked_jobs.fork_ranks()
         has_variables = any(name.startswith("PET_") for name in self.variables)
         options = [] if has_variables else node_options(self.net, self.number)

@@ -1,0 +1,205 @@
+"""What the guide to clusters says, line by line, and what proves it.
+
+Each line, row and paragraph of `docs/how-to/clusters.md` has an entry here, named by some words of
+it. Proofs are tests, as `file::test`; cases of the faults suite, as `faults KIND: words of their
+names`; or "reviewed", with what was read: those things did not run.
+"""
+
+from __future__ import annotations
+
+__all__ = ["CLAIMS"]
+
+_SHELL = "tests/deploy/test_shell.py::"
+_READ = "tests/deploy/test_manifests.py::"
+_SLURM = "tests/deploy/test_slurm.py::"
+
+CLAIMS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "one command and three answers",
+        (
+            "faults killed_jobs: 2 by launch",
+            "faults signals: launch, 4 processes: TERM to the launcher",
+            "tests/jobs/test_launcher.py::test_an_error_is_reported_once",
+            f"{_READ}test_every_code_is_that_of_a_stopped_run",
+        ),
+    ),
+    ("| SLURM | `slurm.sbatch`", (f"{_SHELL}test_there_is_a_bound",)),
+    ("| Kubeflow Trainer |", (f"{_READ}test_nothing_is_repeated_without_a_bound",)),
+    ("| SkyPilot | `skypilot.yaml`", (f"{_SHELL}test_skypilot_has_a_bound",)),
+    ("| systemd | `tunesmith@.service`", (f"{_READ}test_nothing_is_repeated_without_a_bound",)),
+    (
+        "| none | `Dockerfile` |",
+        (f"{_READ}test_the_image_is_built_from_the_files_that_it_may_see",),
+    ),
+    ("What was run and what was only reviewed", (f"{_READ}test_pages_name_every_manifest",)),
+    (
+        "The run folder outlives the job",
+        (
+            "faults network: the folder of node 1 is older",
+            "tests/runs/test_agreement.py::test_what_another_machine_has_is_not_looked_at",
+            "reviewed: s3fs, gcsfuse",
+        ),
+    ),
+    (
+        "From the signal until the scheduler kills",
+        (
+            f"{_READ}test_schedulers_give_as_much_time_as_the_launcher",
+            "tests/runs/test_agreement.py::"
+            "test_a_stop_in_an_evaluation_saves_once_and_the_rerun_makes_it_again",
+            "tests/jobs/test_orphans.py::test_a_save_that_may_not_fit_is_reported",
+            "tests/runs/test_dry_run.py::test_times_and_memory_are_measured",
+            "faults killed_jobs: a save",
+        ),
+    ),
+    (
+        "A signal has to reach Python",
+        (
+            "tests/jobs/test_worker.py::test_a_signal_to_a_process_without_a_launcher",
+            "faults network: a container of one process, TERM at the start",
+            "faults network: a container of one process, TERM at a step",
+        ),
+    ),
+    (
+        "Equal bits need equal numbers",
+        (
+            "tests/runs/test_elastic.py::test_two_processes_then_four_then_one",
+            "faults killed_jobs: 4 by launch",
+        ),
+    ),
+    (
+        "Without internet",
+        ("tests/storage/test_hub.py::test_offline_the_cache_answers",),
+    ),
+    (
+        "Each task of `srun` is one process",
+        (
+            f"{_SHELL}test_each_task_is_one_process_of_the_job",
+            f"{_SHELL}test_the_highest_code_of_the_tasks_decides",
+            f"{_SLURM}test_a_killed_process_ends_the_job",
+            "faults signals: srun, 2 processes: TERM to all",
+        ),
+    ),
+    ("| `--signal=TERM@180` |", (f"{_SLURM}test_a_time_limit_is_a_stop", "reviewed: SLURM")),
+    ("| no trap |", (f"{_SLURM}test_a_canceled_job_is_saved_and_not_queued_again",)),
+    ("| `--kill-on-bad-exit=0 --wait=0` |", (f"{_SLURM}test_a_killed_process_ends_the_job",)),
+    ("| `--gpus-per-node` |", ("reviewed: SLURM; not run on a GPU",)),
+    ("| `--cpus-per-task` for `srun` |", ("reviewed: SLURM",)),
+    ("| `--open-mode=append` |", ("reviewed: SLURM",)),
+    (
+        "**Preemption** signals the steps",
+        (f"{_SHELL}test_a_job_that_slurm_has_queued_itself", "reviewed: SLURM"),
+    ),
+    ("**`RequeueExit=75`**", ("reviewed: SLURM",)),
+    ("A requeued job waits two minutes", ("reviewed: SLURM",)),
+    (
+        "Element i of the array",
+        (
+            f"{_SHELL}test_an_element_of_an_array_trains_its_line",
+            f"{_SHELL}test_what_the_element_ends_with_is_that_of_train",
+            f"{_SLURM}test_an_element_of_an_array_is_queued_again_alone",
+        ),
+    ),
+    ("Build the image and push it", ("reviewed: Kubernetes",)),
+    (
+        "The Trainer sets the variables",
+        (
+            "faults network: pods, TERM to process 1 of 0 and 1",
+            "reviewed: Trainer",
+        ),
+    ),
+    (
+        "| stopped after saving | 75",
+        (
+            "faults network: pods, TERM to process 1 of 0",
+            f"{_READ}test_pods_of_a_restart_wait_until_the_last_one_has_saved",
+            "reviewed: JobSet",
+        ),
+    ),
+    (
+        "| evicted, preempted, its machine is gone",
+        ("faults network: node 1 gone at a step", "reviewed: Kubernetes, JobSet"),
+    ),
+    ("| an error, or out of memory", ("faults network: pods, KILL", "reviewed: JobSet")),
+    (
+        "The limit of restarts counts all of them",
+        (
+            "faults network: pods, KILL to process 1 of 0",
+            f"{_READ}test_nothing_is_repeated_without_a_bound",
+            "reviewed: JobSet",
+        ),
+    ),
+    (
+        "Kubernetes signals process 1",
+        (
+            "faults network: pods, TERM to process 1 of 1",
+            f"{_READ}test_a_signal_reaches_the_process_that_saves",
+        ),
+    ),
+    ("The number of nodes is fixed", ("reviewed: Trainer",)),
+    (
+        "A TrainJob that is done and created again",
+        ("tests/runs/test_train.py::test_a_finished_run_is_left_alone",),
+    ),
+    ("From the root of a checkout, which SkyPilot", ("reviewed: SkyPilot",)),
+    (
+        "If a node is preempted, SkyPilot",
+        (
+            "faults network: node 0 gone at a step",
+            f"{_SHELL}test_two_nodes_of_skypilot_start_one_job",
+            f"{_SHELL}test_skypilot_has_a_bound",
+            "reviewed: SkyPilot",
+        ),
+    ),
+    ("The volume needs Kubernetes", ("reviewed: SkyPilot",)),
+    (
+        "`tunesmith@ratings` trains",
+        (
+            f"{_READ}test_a_signal_reaches_the_process_that_saves",
+            "faults signals: launch, 4 processes: TERM to the launcher",
+            "reviewed: systemd",
+        ),
+    ),
+    (
+        "The image has the versions",
+        (
+            f"{_READ}test_versions_are_those_of_the_project",
+            f"{_READ}test_the_image_runs_as_a_user_and_holds_no_secret",
+            "reviewed: Docker",
+        ),
+    ),
+    ("There is no manifest yet. A Ray job", ("reviewed: Ray",)),
+    ("Nothing has run on several machines", (f"{_READ}test_pages_name_every_manifest",)),
+    (
+        "| `slurm.sbatch`, `slurm-array.sbatch` | under SLURM",
+        (
+            f"{_SLURM}test_a_stopped_job_goes_on_to_the_same_weights",
+            f"{_SLURM}test_a_time_limit_is_a_stop",
+            f"{_SLURM}test_a_canceled_job_is_saved_and_not_queued_again",
+        ),
+    ),
+    (
+        "| `runtime.yaml`, `trainjob.yaml`, `storage.yaml` | variables",
+        (
+            "faults network: pods, TERM to process 1 of 0 and 1",
+            f"{_READ}test_yaml_has_the_fields_of_its_schema",
+        ),
+    ),
+    (
+        "| `skypilot.yaml`, `skypilot-volume.yaml` | `run` for two nodes",
+        (f"{_SHELL}test_two_nodes_of_skypilot_start_one_job",),
+    ),
+    (
+        "| `tunesmith@.service` | checked by",
+        (f"{_READ}test_the_unit_is_valid_for_systemd", "reviewed: systemd"),
+    ),
+    ("| `Dockerfile` | |", ("reviewed: Docker",)),
+    (
+        "Under SLURM (`tests/deploy/test_slurm.py`",
+        (
+            f"{_SLURM}test_a_stopped_job_goes_on_to_the_same_weights",
+            f"{_SLURM}test_a_time_limit_is_a_stop",
+            f"{_SLURM}test_a_canceled_job_is_saved_and_not_queued_again",
+        ),
+    ),
+)
+"""Words of a line, and its proofs."""
