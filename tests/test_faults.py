@@ -65,7 +65,7 @@ def test_the_page_shows_the_results() -> None:
     """`python -m tests.faults --results tests/faults/results.json`, then `... .report`."""
     results = report.read_results()
     assert [kind for kind in KINDS if kind in results] == list(results)
-    assert {"killed_jobs", "network", "signals"} <= set(results)
+    assert "network" in results
     for kind, one in results.items():
         assert one["cases"] == one["held"] + one["skipped"] + len(one["failed"]), kind
     for language, path in report.pages().items():

@@ -30,7 +30,11 @@ SHORT = {
     "training.peers": {"SILENT_SECONDS": 4.0, "LAST_SECONDS": 3.0},
     "training.device": {"SHORTEST_WAIT_SECONDS": 4.0},
     "training.peer_store": {"_TOGETHER_SECONDS": 8.0},
-    "jobs.launcher_watch": {"_START_SECONDS": 25.0, "_END_SECONDS": 10.0},
+    "jobs.launcher_watch": {
+        "_START_SECONDS": 25.0,
+        "_END_SECONDS": 10.0,
+        "_SUSPENDED_SECONDS": 12.0,
+    },
 }
 """Limits of `tunesmith`, by module: minutes are made seconds."""
 WITHIN_SECONDS = 45.0
@@ -182,6 +186,23 @@ def node_gone(place: str, of: int, folder: Path) -> str:
         return f"codes {codes}, {again(net, folder)}"
 
 
+def suspended(place: str, of: int, folder: Path) -> str:
+    """A rank is stopped at a moment, and no one continues it: its launcher ends it."""
+    undisturbed(SIZE, *ROUNDS)
+    with network() as net:
+        nodes = pair(net, folder)
+        with no_orphans():
+            start(nodes, _moment(place, of), of)
+            wait_for(nodes, nodes[of].is_hit)
+            rank = nodes[of].rank()
+            assert rank is not None
+            os.kill(rank, signal.SIGSTOP)
+            codes = codes_of(nodes, WITHIN_SECONDS)
+        _check(nodes, codes, may_finish=False)
+        assert "C154" in nodes[of].said(), nodes[of].said()[-1500:]
+        return f"codes {codes}, {again(net, folder)}"
+
+
 def slow(rate: str, limit: str, folder: Path) -> str:
     """What the nodes send comes late, and some of it is lost."""
     undisturbed(SIZE, *ROUNDS)
@@ -318,6 +339,10 @@ def cases() -> Iterator[Case]:
         for of in range(2):
             name = f"node {of} gone at {place}"
             yield Case(name, partial(node_gone, place, of), seconds=300.0)
+    for place in ("a step", "an evaluation"):
+        for of in range(2):
+            name = f"rank of node {of} suspended at {place}"
+            yield Case(name, partial(suspended, place, of), seconds=300.0)
     yield Case("slow link", partial(slow, "4mbit", "60kb"), seconds=300.0)
     yield Case("slow link that loses much", partial(slow, "2mbit", "8kb"), seconds=300.0)
     yield Case("flapping link", partial(flapping, 0.25, 0.5), seconds=400.0)
