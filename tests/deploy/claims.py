@@ -12,6 +12,8 @@ __all__ = ["CLAIMS"]
 _SHELL = "tests/deploy/test_shell.py::"
 _READ = "tests/deploy/test_manifests.py::"
 _SLURM = "tests/deploy/test_slurm.py::"
+_STORE = "tests/remote/"
+_COPY = "tests/runs/test_remote_folder.py::"
 
 CLAIMS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
@@ -168,6 +170,91 @@ CLAIMS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("There is no manifest yet. A Ray job", ("reviewed: Ray",)),
+    (
+        "Where disks do not outlive the job",
+        (f"{_COPY}test_another_machine_continues_with_the_same_bits",),
+    ),
+    ("| `s3://BUCKET/PATH`", (f"{_STORE}test_s3_store.py::test_owners_with_the_real_library",)),
+    (
+        "| `gs://BUCKET/PATH` |",
+        (f"{_STORE}test_gcs_store.py::test_conditions_are_generations", "reviewed: gcsfs"),
+    ),
+    (
+        "| `az://CONTAINER/PATH` |",
+        (f"{_STORE}test_azure_store.py::test_conditions_are_etags", "reviewed: adlfs"),
+    ),
+    (
+        "| `file:///PATH` |",
+        (f"{_STORE}test_local_stores.py::test_a_folder_shows_no_hidden_files",),
+    ),
+    (
+        "Addresses with a user, a password or a query",
+        (
+            f"{_STORE}test_location.py::test_secrets_are_refused_and_not_shown",
+            f"{_STORE}test_location.py::test_a_folder_in_it",
+        ),
+    ),
+    (
+        "| training | writes to the local folder",
+        (f"{_STORE}test_mirror.py::test_states_are_sent_and_of_those_that_wait_only_the_newest",),
+    ),
+    (
+        "| a state counts |",
+        (
+            f"{_STORE}test_upload.py::test_a_kill_before_or_after_any_write_leaves_a_whole_state",
+            f"{_STORE}test_upload.py::test_two_states_are_kept_and_nothing_else",
+        ),
+    ),
+    (
+        "| the store fails |",
+        (
+            f"{_STORE}test_mirror.py::"
+            "test_a_store_that_is_away_is_said_once_and_tried_until_it_is_back",
+        ),
+    ),
+    (
+        "| a stop (75) |",
+        (
+            f"{_COPY}test_the_last_save_at_a_stop_is_sent",
+            f"{_STORE}test_mirror.py::test_at_a_stop_there_is_a_limit",
+            f"{_COPY}test_a_slow_store_is_said_before_the_first_step",
+        ),
+    ),
+    (
+        "| the end | if the model",
+        (
+            f"{_STORE}test_mirror.py::test_what_is_not_stored_at_the_end_is_an_error",
+            f"{_COPY}test_a_finished_run_that_was_not_stored_is_sent_by_the_same_command",
+        ),
+    ),
+    ("| a start | the newest", (f"{_COPY}test_the_one_that_is_further_counts",)),
+    (
+        "| another run there |",
+        (f"{_COPY}test_another_run_is_refused_before_anything_changes",),
+    ),
+    (
+        "**One process writes.**",
+        (
+            f"{_STORE}test_lease.py::test_a_second_owner_is_refused_and_learns_who_is_there",
+            f"{_STORE}test_lease.py::"
+            "test_a_lease_that_is_not_renewed_is_taken_over_and_its_owner_notices",
+            f"{_STORE}test_upload.py::test_a_late_writer_loses",
+        ),
+    ),
+    (
+        "**The store needs conditional writes**",
+        (f"{_STORE}test_probe.py::test_one_that_ignores_a_condition_is_refused",),
+    ),
+    (
+        "**With several processes** process 0 alone",
+        (f"{_COPY}test_several_machines_and_all_of_their_folders_lost",),
+    ),
+    ("**A bucket of its own lifecycle**", ("reviewed: rules of buckets",)),
+    ("[More](../decisions/remote-folders.md)", (f"{_COPY}test_there_is_no_run",)),
+    (
+        "Remote run folders were tried with folders",
+        (f"{_COPY}test_a_kill_at_any_operation_on_s3",),
+    ),
     ("Nothing has run on several machines", (f"{_READ}test_pages_name_every_manifest",)),
     (
         "| `slurm.sbatch`, `slurm-array.sbatch` | under SLURM",
