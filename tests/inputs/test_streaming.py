@@ -76,3 +76,12 @@ def test_too_many_rows_to_evaluate_are_refused(
     with pytest.raises(RecipeError) as raised:
         checked(shards, "data.streaming=true", "data.validation=30%")
     assert [problem.code for problem in raised.value.problems] == ["R232"]
+
+
+def test_a_class_that_the_sample_lacks_can_be_named(shards: Path) -> None:
+    named = "data.labels=[order,repair,refund]"
+    inputs = checked(shards, "data.streaming=true", named)
+    assert inputs.task.output.names == ("order", "repair", "refund")
+    with pytest.raises(RecipeError) as raised:
+        checked(shards, named)
+    assert [problem.code for problem in raised.value.problems] == ["R112"]

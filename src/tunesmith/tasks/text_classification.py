@@ -62,6 +62,7 @@ class TextClassification(LabeledTextTask):
         class_names: the names behind the integers of a `ClassLabel` column.
         counts: rows per class of the training source, validation drawn from it included.
         loss_weights: how much each class or label counts while training.
+        sees_sample: whether it is fitted to a sample, which may lack a class of the recipe.
     """
 
     labels: tuple[str, ...] = ()
@@ -69,6 +70,7 @@ class TextClassification(LabeledTextTask):
     class_names: tuple[str, ...] | None = None
     counts: Mapping[str, int] = field(default_factory=dict, compare=False)
     loss_weights: LossWeights = field(default=LossWeights(), compare=False)
+    sees_sample: bool = field(default=False, compare=False)
 
     name: ClassVar[str] = "text-classification"
     metrics: ClassVar[Mapping[str, Metric]] = scoring(SingleClass.name)
@@ -93,6 +95,7 @@ class TextClassification(LabeledTextTask):
             settings.positive_label,
             names,
             loss_weights=LossWeights.of(chosen),
+            sees_sample=settings.streaming is True,
             **asdict(chosen.long_texts),
         )
 
@@ -130,7 +133,7 @@ class TextClassification(LabeledTextTask):
         if self.labels and not self.class_names:
             # names from the recipe: a class without a row is a typo
             unseen = [label for label in labels if label not in counts]
-            if unseen:
+            if unseen and not self.sees_sample:
                 raise RecipeError(_unseen(unseen, counts))
         in_order = {name: counts[name] for name in labels}
         loss_weights = self.loss_weights.for_classes(in_order)
