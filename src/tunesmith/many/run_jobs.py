@@ -33,7 +33,7 @@ def run_jobs(
     index: Index,
     *,
     count: int,
-    on_state: Callable[[JobLine, State], None] = lambda _job, _state: None,
+    on_state: Callable[[State], None] = lambda _state: None,
 ) -> tuple[dict[Path, State], int]:
     """Train every job that is not done; return the last state of each, and the exit code.
 
@@ -83,7 +83,7 @@ class _Work:
     signals: LauncherSignals
 
     def __init__(
-        self, jobs: Sequence[JobLine], index: Index, on_state: Callable[[JobLine, State], None]
+        self, jobs: Sequence[JobLine], index: Index, on_state: Callable[[State], None]
     ) -> None:
         self._index = index
         self._on_state = on_state
@@ -92,7 +92,7 @@ class _Work:
         self._jobs = jobs
         self._queue = Queue([])
         self._processes: Processes | None = None
-        self._killed_at: float | None = None
+        self._deadline: float | None = None
 
     def begin(self, count: int, folder: Path) -> None:
         """Write what the index lacks, and prepare the processes."""
@@ -111,14 +111,22 @@ class _Work:
         """Start and await jobs until none is left."""
         processes = self._processes
         while processes is not None and (self._queue or len(processes)):
-            if self.signals.requested is not None:
-                self._queue.clear()
-            while not processes.is_full and (job := self._queue.next(time.monotonic())):
+            while not processes.is_full and (job := self._next()):
                 self._start(job, processes)
             for job, state in processes.wait(_LOOK_EVERY_SECONDS):
                 self._ended(job, state)
-            if self._killed_at is not None and time.monotonic() > self._killed_at:
+            if self._is_out_of_time:
                 processes.kill()
+
+    def _next(self) -> JobLine | None:
+        if self.signals.requested is not None:
+            self._queue.clear()
+        return self._queue.next(time.monotonic())
+
+    @property
+    def _is_out_of_time(self) -> bool:
+        """Whether a stop was requested so long ago that what still runs is killed."""
+        return self._deadline is not None and time.monotonic() > self._deadline
 
     def _start(self, job: JobLine, processes: Processes) -> None:
         now = read_state(job)
@@ -136,6 +144,8 @@ class _Work:
         if is_in_use(job, state):
             self._queue.hold(job, time.monotonic())
             return
+        if state.code == "C172" and self._is_out_of_time:  # it was killed here
+            state = State.of(job, "stopped", exit_code=Interrupted.exit_code, seconds=state.seconds)
         if state.state == "stopped" and self.signals.requested is None:
             self._queue.stopped(job)
         if read_state(job) != state:  # it could not leave its state itself
@@ -147,11 +157,11 @@ class _Work:
     def _set(self, job: JobLine, state: State) -> None:
         self.states[job.out] = state
         self._index.append([state])
-        self._on_state(job, state)
+        self._on_state(state)
 
     def pass_on(self, number: int) -> None:
         """Let every job save and end."""
-        self._killed_at = time.monotonic() + GRACE_SECONDS
+        self._deadline = time.monotonic() + GRACE_SECONDS
         if self._processes is not None:
             self._processes.signal(signal.SIGTERM)
 

@@ -14,7 +14,7 @@ from types import FrameType
 from tunesmith.errors import Interrupted
 from tunesmith.i18n import use_language
 from tunesmith.jobs.orphans import GRACE, end_with_parent
-from tunesmith.jobs.stop_signals import SIGNALS
+from tunesmith.jobs.stop_signals import HANGUP, SIGNALS
 from tunesmith.many.jobs_file import JobLine
 from tunesmith.many.run_job import run_job
 
@@ -59,7 +59,8 @@ def work(
 def _listen() -> None:
     """Until training listens to signals itself, each ends the process: nothing is lost."""
     for number in SIGNALS:
-        signal.signal(number, _end_early)
+        if number != HANGUP or signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _end_early)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 

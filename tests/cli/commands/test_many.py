@@ -34,6 +34,16 @@ def test_what_is_done_is_shown(here: Path, capsys: pytest.CaptureFixture[str]) -
     assert len((here / "states.jsonl").read_text().splitlines()) == 2
 
 
+def test_a_launcher_starts_no_second_one(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(here, [job("runs/a", "embedded:mini")])
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["many", "jobs.jsonl"]) == 2
+    assert "C174" in capsys.readouterr().err
+
+
 def test_one_line_ends_as_train_does(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = job("runs/b", "embedded:mini", data__label="nope")
     path = written(here, ["{", bad])

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tunesmith.api.display.terminal import Terminal
+from tunesmith.api.display.terminal import Bar, Terminal
 from tunesmith.cli.options import OutputFile, common, examples
-from tunesmith.errors import Problem
+from tunesmith.errors import Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.metrics.score_table import as_score
 from tunesmith.storage.disk import as_path
 from tunesmith.text import shortened
+from tunesmith.training.device import num_processes
 
 if TYPE_CHECKING:
-    from tunesmith.many.jobs_file import JobLine
     from tunesmith.many.states import State
 
 __all__ = ["command"]
@@ -68,35 +68,69 @@ def command(
     path = as_path(file)
     if line is not None:
         return _train_line(terminal, path, line)
+    _refuse_launcher()
     from tunesmith.many.index import Index
     from tunesmith.many.jobs_file import read_jobs
     from tunesmith.many.run_jobs import run_jobs
 
     jobs = read_jobs(path)
+    index = index or path.with_suffix(".index.jsonl")
     with terminal.bar(len(jobs)) as bar:
-        ended: set[int] = set()
-
-        def show(job: JobLine, state: State) -> None:
-            terminal.record({"event": "job", **state.as_json()})
-            if state.state not in _STYLES:
-                return
-            ended.add(job.line)
-            text = _line_of(state, f"{len(ended)}/{len(jobs)}")
-            if bar is None:
-                terminal.say(text, style=_STYLES[state.state])
-                if not terminal.as_json:
-                    terminal.problems(_problems_of(state))
-            else:
-                for problem in _problems_of(state):
-                    bar.print(str(problem))
-                bar.print(text)
-                bar.update(len(ended), epoch=_("jobs"), rate="", text="")
-
-        states, code = run_jobs(
-            jobs, Index(index or path.with_suffix(".index.jsonl")), count=count, on_state=show
-        )
+        progress = _Progress(terminal, bar, len(jobs))
+        states, code = run_jobs(jobs, Index(index), count=count, on_state=progress.take)
     _show(terminal, [states[job.out] for job in jobs])
     return code
+
+
+class _Progress:
+    """A line for each job that has ended, and a bar where one can be drawn."""
+
+    def __init__(self, terminal: Terminal, bar: Bar | None, count: int) -> None:
+        self._terminal = terminal
+        self._bar = bar
+        self._count = count
+        self._states: dict[str, str] = {}
+
+    def take(self, state: State) -> None:
+        """Show a change of a state."""
+        self._states[state.out] = state.state
+        known = list(self._states.values())
+        ended = sum(name in _STYLES for name in known)
+        self._terminal.record({"event": "job", **state.as_json()})
+        if state.state in _STYLES:
+            self._print(state, f"{ended}/{self._count}")
+        if self._bar is not None:
+            parts = [(name, known.count(name)) for name in ("running", "failed")]
+            text = " · ".join(f"{count} {_(_STATES[name])}" for name, count in parts if count)
+            self._bar.update(ended, epoch=_("jobs"), rate="", text=text)
+
+    def _print(self, state: State, number: str) -> None:
+        facts = [number, _(_STATES[state.state]), state.out, _score(state)]
+        line = "  ".join(fact for fact in facts if fact)
+        problems = [Problem.from_json(dict(problem)) for problem in state.problems]
+        if self._bar is not None:
+            self._bar.print(line)
+            for problem in problems:
+                self._bar.print(str(problem))
+            return
+        self._terminal.say(line, style=_STYLES[state.state])
+        if not self._terminal.as_json:  # they are part of its record
+            self._terminal.problems(problems)
+
+
+def _refuse_launcher() -> None:
+    """Refuse to be one of several processes.
+
+    Raises:
+        RecipeError: a launcher has started this one as one of several (C174).
+    """
+    if num_processes() > 1:
+        message = _("this is one of {count} processes of a launcher")
+        raise RecipeError.of(
+            "C174",
+            message.format(count=num_processes()),
+            fix=_("Start `tunesmith many` once, with --jobs; it starts its processes itself."),
+        )
 
 
 def _train_line(terminal: Terminal, path: Path, line: int) -> int:
@@ -111,13 +145,6 @@ def _train_line(terminal: Terminal, path: Path, line: int) -> int:
         with recorded(job):
             train_one(terminal, job.layers(), job.out, job.what[0], restart=False)
     return 0
-
-
-def _line_of(state: State, number: str) -> str:
-    facts = [number, _(_STATES[state.state]), state.out, _score(state)]
-    if state.code:
-        facts.append(f"{state.code} {shortened(state.message or '')}")
-    return "  ".join(fact for fact in facts if fact)
 
 
 def _score(state: State) -> str:
@@ -146,7 +173,3 @@ def _row(state: State) -> Mapping[str, object]:
         _("seconds"): "-" if state.seconds is None else f"{state.seconds:.1f}",
         _("reason"): f"{state.code} {shortened(state.message or '')}" if state.code else "",
     }
-
-
-def _problems_of(state: State) -> list[Problem]:
-    return [Problem.from_json(dict(problem)) for problem in state.problems]
