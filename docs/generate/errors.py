@@ -21,7 +21,10 @@ PAGE = Path(__file__).parents[1] / "reference" / "errors.md"
 
 EXIT_CODES: dict[int, Text] = {
     0: Text("Done. Warnings and notes do not change it.", "完成。警告和提示不影响它。"),
-    1: Text("A score is worse than `--fail-under` allows.", "分数比 `--fail-under` 要求的差。"),
+    1: Text(
+        "A score is worse than `--fail-under` allows; or a launcher restarts in vain.",
+        "分数比 `--fail-under` 要求的差；或者启动器反复重启，运行却没有进展。",
+    ),
     2: Text(
         "The command line, the recipe, a call or the name of a model is wrong.",
         "命令行、配方、调用或模型名称有误。",

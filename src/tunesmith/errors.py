@@ -35,6 +35,7 @@ __all__ = [
     "Problem",
     "RecipeError",
     "ResourceError",
+    "RestartError",
     "ScoreError",
     "Severity",
     "TunesmithError",
@@ -232,6 +233,12 @@ class ResourceError(TunesmithError):
     """Memory, disk, device, a missing extra, or a Hub that cannot be reached."""
 
     exit_code = 4
+
+
+class RestartError(TunesmithError):
+    """A launcher restarts a run that does not advance."""
+
+    exit_code = 1
 
 
 class ScoreError(TunesmithError):

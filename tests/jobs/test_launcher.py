@@ -134,6 +134,30 @@ def test_any_end_leaves_a_run_that_continues(fault: str, undisturbed: Launched) 
 @needs("signals")
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+def test_restarts_that_bring_a_run_no_further_have_an_end(undisturbed: Launched) -> None:
+    """A process is killed whenever it trains, before the first checkpoint."""
+    job = Launched(undisturbed.folder.parent / "futile", undisturbed.data, undisturbed.model)
+    launcher = job.start("--standalone", "--nproc-per-node", "2", "--max-restarts", "6")
+    killed: set[int] = set()
+    deadline = time.monotonic() + 250
+    while launcher.poll() is None and time.monotonic() < deadline:
+        log = job.run.log
+        fresh = [pid for pid in processes_of(launcher) if pid not in killed]
+        trains = log.exists() and '"step": 3' in log.read_text()
+        if fresh and trains:
+            log.unlink()
+            os.kill(fresh[-1], KILL)
+            killed |= set(fresh)
+        time.sleep(0.05)
+    _out, err = launcher.communicate(timeout=30)
+    assert launcher.returncode == 1 and "C159" in err, err
+    assert len(killed) == 2 * 4
+    assert not job.checkpoints() and not job.left()
+
+
+@needs("signals")
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 @pytest.mark.parametrize("seconds", [0.7, 1.5, 2.5, 3.5, 4.5, 5.5])
 def test_a_stop_before_the_first_step(seconds: float, undisturbed: Launched) -> None:
     """While libraries load, the processes meet, the data is read and the model is built."""

@@ -12,7 +12,7 @@ import pytest
 from tests.capabilities import needs
 from tests.runs.children import in_child
 from tunesmith.errors import Interrupted, ModelError
-from tunesmith.runs.signals import StopRequest
+from tunesmith.runs.signals import StopNow, StopRequest
 
 
 @needs("signals")
@@ -35,7 +35,7 @@ def test_code_around_may_take_it_for_an_error_of_its_own() -> None:
 @needs("signals")
 def test_an_error_after_it_stays_an_error() -> None:
     with pytest.raises(ModelError), StopRequest():
-        with suppress(Exception):
+        with suppress(BaseException):
             os.kill(os.getpid(), signal.SIGTERM)
         raise ModelError.of("M102", "no model can be built")
 
@@ -129,10 +129,20 @@ def test_any_sequence_of_signals_is_one_request(seed: int) -> None:
 @needs("signals")
 def test_after_it_stopped_at_once_a_repetition_changes_nothing() -> None:
     with StopRequest() as stop:
-        with pytest.raises(Interrupted):
+        with pytest.raises(StopNow):
             os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.was_made
+
+
+@needs("signals")
+def test_code_that_tries_something_does_not_keep_it() -> None:
+    """Such as loading what may be missing, whatever is wrong with it."""
+    with pytest.raises(Interrupted) as caught, StopRequest():
+        with suppress(Exception):
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("it went on")
+    assert caught.value.exit_code == 75
 
 
 @needs("signals")

@@ -7,6 +7,7 @@
 - `worker`: what a process that a launcher started does before and after its command.
 - `stop_signals`: which signals ask a run to stop.
 - `unnoticed`: a signal while the main thread is inside of a library.
+- `restarts`: an end to restarts that bring a run no further.
 - `orphans`: a process ends when the launcher that started it is gone.
 """
 

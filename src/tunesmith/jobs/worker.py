@@ -18,7 +18,7 @@ from tunesmith.jobs.exit_codes import AGAIN, BY_KEYBOARD, leave
 from tunesmith.jobs.orphans import end_with_parent, is_launched
 from tunesmith.jobs.stop_signals import SIGNALS
 
-__all__ = ["FOLDER", "LAUNCHER", "begin", "end"]
+__all__ = ["FOLDER", "LAUNCHER", "begin", "end", "job_folder"]
 
 FOLDER = "TUNESMITH_JOB"
 """The variable with the folder that exit codes are left in."""
@@ -66,6 +66,11 @@ def end(code: int) -> int:
         if os.getppid() != _launcher():  # no one else clears it away
             shutil.rmtree(folder, ignore_errors=True)
     return code
+
+
+def job_folder() -> Path | None:
+    """Return the private folder of the job, if `tunesmith launch` has started this process."""
+    return _job[0][0] if _job else None
 
 
 def _launcher() -> int | None:

@@ -20,6 +20,7 @@ from tunesmith.errors import (
     Severity,
 )
 from tunesmith.i18n import gettext as _
+from tunesmith.jobs.restarts import refuse_futile_restart
 from tunesmith.models import freeze, try_model
 from tunesmith.runs.agreement import agree_on_checkpoint, fetch_from_main
 from tunesmith.runs.custom_metrics import ComputeMetrics
@@ -197,6 +198,8 @@ def _resume(session: Session) -> checkpoint.Checkpoint | None:
         )
         session.progress, session.checkpoint_facts = saved.progress, saved.facts
         session.resumed_from = saved.folder.name
+    if accelerator.is_main_process:
+        refuse_futile_restart(session.resumed_from)
     # a whole model folder ends a run, so that one which is there now is damaged
     if os.path.lexists(run.model) and accelerator.is_main_process:
         moved = atomic.set_aside(run.model)

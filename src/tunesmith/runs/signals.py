@@ -29,7 +29,7 @@ from tunesmith.jobs.unnoticed import Unnoticed
 from tunesmith.jobs.worker import end
 from tunesmith.training.device import num_processes
 
-__all__ = ["StopRequest"]
+__all__ = ["StopNow", "StopRequest"]
 
 _APART_SECONDS = 0.1
 """Two Ctrl-C of a hand are at least so far apart."""
@@ -38,18 +38,26 @@ _NOTICED_WITHIN_SECONDS = 10.0
 """Processes may wait for each other inside of torch for minutes; then nothing else is lost."""
 
 
+class StopNow(BaseException):
+    """Raised where a signal arrives; code that catches every `Exception` must let it pass.
+
+    Loading compiled loops is such code: it would take the stop for a reason to do without them, and
+    the run would go on with other bits.
+    """
+
+
 class StopRequest:
     """Listens for signals while it is entered.
 
     Within `deferred` a signal only sets `was_made`, and the loop saves and stops. At any other
-    time it raises `Interrupted` at once: nothing is lost that a rerun would not
-    redo. A second Ctrl-C ends the process at once; other repetitions change nothing.
+    time it ends what is done at once, and raises `Interrupted`: nothing is lost that a rerun would
+    not redo. A second Ctrl-C ends the process at once; other repetitions change nothing.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
         self._interrupted_at: float | None = None
-        self._raised: Interrupted | None = None
+        self._raised: StopNow | None = None
         self._is_deferred = False
         self._before: dict[int, Any] = {}
         self._unnoticed: Unnoticed | None = None
@@ -92,7 +100,7 @@ class StopRequest:
             signal.signal(number, handler)
         is_stop = error is None or isinstance(error, Interrupted)
         if not is_stop and self._raised is not None and self._raised in _causes(error):
-            raise self.interruption(None) from error  # code around took it for an error of its own
+            raise self.interruption(None) from error
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
@@ -136,7 +144,7 @@ class StopRequest:
         if is_first or self.signal == signal.SIGINT:
             self.signal = number
         if is_first and not self._is_deferred:
-            self._raised = self.interruption(None)
+            self._raised = StopNow()
             raise self._raised
 
 
