@@ -40,9 +40,18 @@ def test_a_position_alone_says_its_example_and_its_shards(
         shards, within = fresh.located(drawn)
         assert set(shards.tolist()) <= set(needed)
         assert (within < np.array(counts)[shards]).all()
+        assert fresh.shards_at(epoch, start, start + size, end=len(order))[0] == needed
         if start + size < len(order):
             after = set(fresh.located(np.array(whole[start + size :]))[0].tolist())
             assert after <= set(needed) | set(ahead) or order.num_windows > 2
+
+
+def test_after_the_last_window_of_a_run_nothing_is_made_ahead() -> None:
+    order = order_of([10] * 30, 100, 1, 1)
+    assert order.num_windows == 3
+    assert order.shards_at(0, 200, 210)[1]
+    assert order.shards_at(0, 200, 210, end=301)[1]
+    assert not order.shards_at(0, 200, 210, end=300)[1]
 
 
 def test_epochs_and_seeds_differ() -> None:

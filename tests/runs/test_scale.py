@@ -15,11 +15,11 @@ import tunesmith as ts
 pytestmark = pytest.mark.slow
 
 
-def peak_megabytes(data: Path, out: Path) -> float:
+def peak_megabytes(data: Path, out: Path, *sets: str) -> float:
     """The most memory that a training process held, as the kernel accounts it."""
     arguments = [sys.executable, "-m", "tunesmith", "train", str(data), "--model", "embedded:mini",
-                 "--out", str(out), "-q", "--set", "train.max_steps=200",
-                 "--validation", "0.1%"]  # fmt: skip
+                 "--out", str(out), "-q", "--set", "train.max_steps=200", "--validation", "0.1%",
+                 *(part for one in sets for part in ("--set", one))]  # fmt: skip
     pid = os.posix_spawn(sys.executable, arguments, os.environ)
     _pid, status, usage = os.wait4(pid, 0)
     assert status == 0
@@ -40,6 +40,27 @@ def test_a_million_rows_train_in_the_memory_of_a_thousand(tmp_path: Path) -> Non
                 file.write(f"{text} {i},{'ab'[i % 2]}\n")
         peaks.append(peak_megabytes(data, tmp_path / f"run-{rows}"))
     assert peaks[1] - peaks[0] < 200
+
+
+@pytest.mark.timeout(900)
+def test_memory_and_disk_do_not_grow_with_streamed_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten times as many rows, of which one window of 40,000 is in use at a time."""
+    monkeypatch.setenv("TUNESMITH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TUNESMITH_CACHE_SIZE", "10 MB")
+    flags = ["data.streaming=true", "data.window=40000", "train.max_steps=1500"]
+    peaks = []
+    for rows in (100_000, 1_000_000):
+        data = tmp_path / f"{rows}.csv"
+        with data.open("w") as file:
+            file.write("text,label\n")
+            for i in range(rows):
+                file.write(f"soup and rice for table {i * 7919} tonight,{'ab'[i % 2]}\n")
+        peaks.append(peak_megabytes(data, tmp_path / f"run-{rows}", *flags))
+        files = (tmp_path / "cache" / "prepared").rglob("*.bin")
+        assert sum(file.stat().st_size for file in files) < 12_000_000
+    assert peaks[1] - peaks[0] < 100
 
 
 @pytest.mark.timeout(900)

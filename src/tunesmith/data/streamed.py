@@ -150,9 +150,16 @@ class StreamedExamples(Examples):
         """The tokenized sample."""
         return Examples(self.prepared)
 
-    def use(self, epoch: int, start: int, stop: int) -> None:
-        """Open the shards of some positions of an epoch; see `TokenizedShards.use`."""
-        self.shards.use(*self.order.shards_at(epoch, start, stop))
+    def use(self, epoch: int, start: int, stop: int, end: int) -> None:
+        """Open the shards of some positions of an epoch; see `TokenizedShards.use`.
+
+        Args:
+            epoch: from 0.
+            start: the first position.
+            stop: the last one + 1.
+            end: the last one of the run + 1, counted from the start of this epoch.
+        """
+        self.shards.use(*self.order.shards_at(epoch, start, stop, end))
 
     def read(self, places: NDArray[np.int64]) -> Reading:
         """Return copies of some examples, in their order, without those that are left out."""

@@ -86,15 +86,20 @@ class WindowedOrder:
         within = ranks - (order.ends[place] - self.counts[shards])
         return self._firsts[shards] + within
 
-    def shards_at(self, epoch: int, start: int, stop: int) -> tuple[list[int], list[int]]:
+    def shards_at(
+        self, epoch: int, start: int, stop: int, end: int | None = None
+    ) -> tuple[list[int], list[int]]:
         """Return the shards that positions `start` to `stop` need, and those of the next window.
 
-        The shards of a window are needed together, whichever of its rows come first.
+        The shards of a window are needed together, whichever of its rows come first. There is no
+        next window from position `end` on, if that is given.
         """
         order = self._epoch(epoch)
         last = min(stop, len(self)) - 1
         first_window, last_window = np.searchsorted(order.starts, [start, last], side="right") - 1
         needed = order.shards[order.bounds[first_window] : order.bounds[last_window + 1]]
+        if end is not None and order.starts[last_window + 1] >= end:
+            return self._with_rows(needed), []
         following = order
         if last_window + 1 < self.num_windows:
             begin = last_window + 1

@@ -23,6 +23,7 @@ from tunesmith.training.engine import Engine, MicroBatch
 from tunesmith.training.fast.graphs.engine import GraphedEngine
 from tunesmith.training.memory import OneRowTooLarge
 from tunesmith.training.peers import current
+from tunesmith.training.plan import Plan
 from tunesmith.training.predict import Evaluation, predict
 from tunesmith.training.progress import Progress
 
@@ -101,10 +102,10 @@ class Session:
             DataError: a row that is streamed cannot be used.
             IntegrityError: such data changed (D160).
         """
-        examples = self.job.examples["train"]
+        examples, plan = self.job.examples["train"], self.job.plan
         if isinstance(examples, StreamedExamples):
             try:
-                examples.use(*self.job.plan.positions_at(step))
+                examples.use(*plan.positions_at(step), end=_end_of_run(plan, step))
             except TunesmithError as error:
                 self.unusable_data = error
                 raise
@@ -116,6 +117,13 @@ class Session:
         return self.job.plan.batches_at(
             step, self.accelerator.process_index, make, at_most=self.progress.micro_batch_size
         )
+
+    def close(self) -> None:
+        """End what still runs: the engine, and the thread that tokenizes shards ahead."""
+        self.engine.close()
+        examples = self.job.examples["train"]
+        if isinstance(examples, StreamedExamples):
+            examples.shards.close()
 
     def largest_micro_batch(self) -> Batch:
         """Return the micro-batch of the whole run that takes the most memory."""
@@ -210,6 +218,12 @@ class Session:
         if self.compute_metrics is None:
             return scores
         return with_own(scores, self.compute_metrics, evaluation.predictions, truth)
+
+
+def _end_of_run(plan: Plan, step: int) -> int:
+    """The position after the last one of the run, counted from the start of the step's epoch."""
+    _epoch, start, _stop = plan.positions_at(step)
+    return start + (plan.total_steps - step) * plan.batch_size
 
 
 def _evaluation_halved(divisor: int) -> Problem:

@@ -124,7 +124,7 @@ def opened_session(
                 stop=stop,
                 compute_metrics=compute_metrics,
             )
-            with closing(session.engine):
+            with closing(session):
                 yield session
 
 
