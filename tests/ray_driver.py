@@ -82,8 +82,9 @@ def cluster() -> Iterator[Machines]:
 
 
 def steps(out: Path) -> int:
-    log = out / "events.jsonl"
-    return log.read_text().count('"event": "step"') if log.is_file() else 0
+    """How many are logged, in the folder or in those of machines below it."""
+    logs = out.rglob("events.jsonl")
+    return max((log.read_text().count('"event": "step"') for log in logs), default=0)
 
 
 def wait_for_steps(out: Path, number: int) -> None:
@@ -95,37 +96,53 @@ def wait_for_steps(out: Path, number: int) -> None:
 
 
 def slowed(config: dict[str, Any]) -> dict[str, Any]:
-    """A worker: it notes who it is, and waits in each step."""
+    """A worker: it notes who it is and where it begins, and waits in each step."""
+    import ray
+
     import tunesmith
     from tunesmith.ray import train_loop
     from tunesmith.runs.session import Session
 
-    with Path(config.pop("note")).open("a") as file:
-        facts = {"pid": os.getpid(), "rank": os.environ["RANK"], "size": os.environ["WORLD_SIZE"],
-                 "tunesmith": tunesmith.__file__}  # fmt: skip
-        file.write(json.dumps(facts) + "\n")
-    real, pause = Session.micro_batches, config.pop("pause")
+    address = ray.util.get_node_ip_address()
+    facts = {"pid": os.getpid(), "rank": os.environ["RANK"], "size": os.environ["WORLD_SIZE"],
+             "address": address, "tunesmith": tunesmith.__file__, "step": None}  # fmt: skip
+    note, pause = Path(config.pop("note")), config.pop("pause")
+    if config.pop("apart"):  # each machine has a folder of its own
+        config["out"] += f"/{address}"
+    real = Session.micro_batches
+
+    def write_note() -> None:
+        with note.open("a") as file:
+            file.write(json.dumps(facts) + "\n")
 
     def micro_batches(self: Session, step: int) -> Any:
+        if facts["step"] is None:
+            facts["step"] = step
+            write_note()
         time.sleep(pause)
         return real(self, step)
 
     Session.micro_batches = micro_batches  # type: ignore[method-assign]
-    return train_loop(config)
+    try:
+        return train_loop(config)
+    finally:
+        if facts["step"] is None:
+            write_note()
 
 
 def disturb(kind: str, machines: Machines, case: dict[str, Any]) -> None:
+    notes = map(json.loads, Path(case["config"]["note"]).read_text().splitlines())
+    worker = next(note for note in notes if note["rank"] == str(case.get("rank", 1)))
+    machine = next(one for one in machines.all if one.node_ip_address == worker["address"])
+    if kind == "killed":
+        os.kill(worker["pid"], signal.SIGKILL)
+        return
     if kind == "lost":
-        machines.remove(machines.all[-1])
-        if case.get("replaced", True):
-            machines.add()
-    elif kind == "killed":
-        notes = [json.loads(line) for line in Path(case["config"]["note"]).read_text().splitlines()]
-        os.kill(notes[-1]["pid"], signal.SIGKILL)
-    elif kind == "preempted":
-        drain(machines.all[-1], seconds=case["notice"])
-        if case.get("replaced", True):
-            machines.add()
+        machines.remove(machine)
+    else:
+        drain(machine, seconds=case["notice"])
+    if case.get("replaced", True):
+        machines.add()
 
 
 def drain(node: Any, *, seconds: float) -> None:

@@ -30,6 +30,7 @@ from tunesmith.storage.lock import hold
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(1000),
     pytest.mark.skipif(sys.platform != "linux", reason="needs more than one loopback address"),
 ]
 pytest.importorskip("ray.cluster_utils")
@@ -120,7 +121,7 @@ def ray_processes() -> list[str]:
     return commands
 
 
-def driven(tmp_path: Path, case: dict[str, Any], *, seconds: float = 280) -> str:
+def driven(tmp_path: Path, case: dict[str, Any], *, seconds: float = 450) -> str:
     """What the driver said, which had no error."""
     (tmp_path / "case.json").write_text(json.dumps(case))
     environment = {**os.environ, "TUNESMITH_CACHE": str(tmp_path / "cache"),
@@ -140,16 +141,19 @@ def driven(tmp_path: Path, case: dict[str, Any], *, seconds: float = 280) -> str
     return said
 
 
-def trained(tmp_path: Path, base: Base, *, seconds: float = 280, **case: Any) -> Trained:
+def trained(tmp_path: Path, base: Base, *, seconds: float = 450, **case: Any) -> Trained:
     """Train on a cluster, with settings of a case of the driver."""
     out, note = tmp_path / "out", tmp_path / "workers.jsonl"
     own = case.pop("settings", {})
     config = {"what": str(base.data), "model": str(base.model), "out": str(out),
               "settings": {**SETTINGS, **own}, "note": str(note),
+              "apart": case.pop("apart", False), **case.pop("own", {}),
               "pause": case.pop("pause", 0.0)}  # fmt: skip
     said = driven(tmp_path, {**case, "config": config}, seconds=seconds)
     result = json.loads((tmp_path / "result.json").read_text())
     workers = [json.loads(line) for line in note.read_text().splitlines()]
+    for model in out.rglob("model"):
+        out = model.parent
     with hold(out):  # no one holds it any more
         pass
     assert not list(out.rglob(".tmp-*"))
