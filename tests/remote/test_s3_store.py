@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.remote.servers import ENVIRONMENT
+from tests.remote.servers import ENVIRONMENT, s3_server
 from tunesmith.errors import ResourceError
 from tunesmith.remote.lease import Lease
 from tunesmith.remote.location import Location
@@ -79,3 +80,28 @@ def test_owners_with_the_real_library(s3_bucket: str) -> None:
     other.take(lambda _problem: None)
     assert other.fence == 2
     other.release()
+
+
+def test_no_permission() -> None:
+    """A user that exists and may do nothing; moto checks that once it was told to."""
+    import boto3
+    import requests
+
+    with s3_server("closed") as bucket, pytest.MonkeyPatch.context() as patch:
+        server = os.environ["AWS_ENDPOINT_URL_S3"]
+        users = boto3.client("iam", endpoint_url=server)
+        users.create_user(UserName="nobody")
+        key = users.create_access_key(UserName="nobody")["AccessKey"]
+        users.close()
+        requests.post(f"{server}/moto-api/reset-auth", data=b"0", timeout=10)
+        store = open_store(Location.read(f"s3://{bucket}/run"))
+        with pytest.raises(ResourceError, match=r"C162.*credentials"):
+            store.create("key", b"")
+        patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+        patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+        store = open_store(Location.read(f"s3://{bucket}/run"))
+        for act in (lambda: store.create("key", b""), lambda: store.keys("")):
+            with pytest.raises(ResourceError, match=r"C162.*refuses access") as raised:
+                act()
+            assert key["SecretAccessKey"] not in str(raised.value)
+        requests.post(f"{server}/moto-api/reset-auth", data=b"inf", timeout=10)

@@ -18,7 +18,7 @@ from tests.runs.children import ended, in_child, start_each, train
 from tests.runs.machines import cut_back
 from tunesmith.api.runs import fetch_run
 from tunesmith.api.train import start
-from tunesmith.errors import IntegrityError, RecipeError, ResourceError, TunesmithError
+from tunesmith.errors import RecipeError, ResourceError, TunesmithError
 from tunesmith.remote.fetch import snapshots
 from tunesmith.remote.location import Location
 from tunesmith.remote.open_store import open_store
@@ -164,7 +164,8 @@ def test_the_one_that_is_further_counts(
         local = local_copy(run, tmp_path / f"run-{number}", here)
         before = {path.name for path in local.checkpoints.iterdir()}
         store = store_at(f"file://{stores[-1] if there is None else stores[steps.index(there)]}")
-        known = _bring_up_to_date(local, store)
+        known, was_fetched = _bring_up_to_date(local, store)
+        assert was_fetched == (not (here is None or (here, there) in ((9, 3), (9, 9))))
         assert known is not None and known.is_finished == (there is None)
         assert local.is_finished == (expected is None)
         if expected is not None:
@@ -180,7 +181,7 @@ def test_another_run_is_refused_before_anything_changes(
     other = tmp_path / "other" / "run"
     run_to(3, other, tickets, tiny_bert, None, **{"train.seed": 7})
     before = sorted(path.name for path in other.rglob("*"))
-    with pytest.raises(IntegrityError, match="C169"):
+    with pytest.raises(RecipeError, match="C169"):
         run_to(None, other, tickets, tiny_bert, f"file://{stores[-1]}", **{"train.seed": 7})
     assert sorted(path.name for path in other.rglob("*")) == before
     with pytest.raises(RecipeError, match="C169"):
@@ -191,6 +192,10 @@ def test_another_run_is_refused_before_anything_changes(
             )
         )  # fmt: skip
     assert RunFolder(run).is_finished, "the local run is where it was"
+    with pytest.raises(RecipeError, match=r"C169.*another recipe"):
+        run_to(None, tmp_path / "new", data, tiny_bert, f"file://{stores[-1]}", **{"train.seed": 7})
+    left = [p.name for p in (tmp_path / "new").iterdir() if not p.name.startswith(".")]
+    assert left == [], "what was fetched in vain is deleted"
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from tunesmith.remote.location import Location
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.seeds import folders_of_seeds
 from tunesmith.runs.signals import StopRequest
+from tunesmith.runs.start import OpenRun
 from tunesmith.runs.start import start as start_run
 from tunesmith.training.device import is_main_process, num_processes
 from tunesmith.training.events import Event, Warned
@@ -333,7 +334,7 @@ def _run_of(
     ):  # fmt: skip
         display = _display(started.run) if verbose else None
         if display:
-            display.begin(started.checked)
+            _begin(display, started)
         for note in (*layers.notices, *started.notes):
             warned = Warned(0, note)
             if display:
@@ -371,6 +372,12 @@ def _run_of(
         if display:
             display.end(was_finished=started.is_finished)
     return Run(started.run.path)
+
+
+def _begin(display: PythonDisplay, started: OpenRun) -> None:
+    display.begin(started.checked)
+    if started.remote is not None and (text := started.remote.describe()):
+        display.say(text)
 
 
 def _display(run: RunFolder) -> PythonDisplay:

@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -69,7 +70,9 @@ class _Manifest(TypedDict):
     files: dict[str, _File]
 
 
-_CHECKER = TypeAdapter(_Manifest)
+@cache
+def _checker() -> TypeAdapter[_Manifest]:
+    return TypeAdapter(_Manifest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +180,7 @@ class Snapshot:
         if numbers is None or len(content) > _MOST_BYTES:
             raise ValueError(_("it is no manifest"))
         try:
-            facts = _CHECKER.validate_json(content, strict=True)
+            facts = _checker().validate_json(content, strict=True)
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))

@@ -5,16 +5,14 @@ Only the first process of a job talks to the store. It holds the run folder alre
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TypeGuard
 
 from tunesmith.errors import (
-    IntegrityError,
     Place,
     Problem,
     RecipeError,
@@ -31,17 +29,16 @@ from tunesmith.remote.open_store import open_store
 from tunesmith.remote.probe import bytes_per_second, refuse_without_conditions
 from tunesmith.remote.snapshot import Snapshot
 from tunesmith.remote.store import Store
-from tunesmith.remote.upload import LocalFile, State, Uploader
+from tunesmith.remote.upload import Uploader
 from tunesmith.runs.event_history import last_step
 from tunesmith.runs.fingerprint import differences
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.plan_file import has_begun, read_plan
+from tunesmith.runs.remote_state import checkpoint_folder, finished_state, is_same, state_at
 from tunesmith.storage import atomic, notices
-from tunesmith.storage.manifest import recorded_hashes
 
 __all__ = ["RemoteFolder", "fetch_run", "mirrored", "peek", "refuse_restart", "upload_speed"]
 
-_PARTS = ("recipe", "data", "tokenizer", "model")
 _STOP_SECONDS = 100.0
 """How long the last state is sent after a stop where no launcher says how much time there is."""
 
@@ -51,17 +48,37 @@ class RemoteFolder:
 
     Attributes:
         mirror: sends states.
+        known: the newest state in the store when the run started; None if there was none.
+        was_fetched: whether that was brought here.
     """
 
-    def __init__(self, run: RunFolder, store: Store, mirror: Mirror, fence: int) -> None:
+    def __init__(
+        self,
+        run: RunFolder,
+        store: Store,
+        mirror: Mirror,
+        fence: int,
+        *,
+        known: Snapshot | None,
+        was_fetched: bool,
+    ) -> None:
         self._run, self._store, self.mirror, self._fence = run, store, mirror, fence
+        self.known, self.was_fetched = known, was_fetched
 
-    def send_what_is_newer(self, known: Snapshot | None) -> None:
+    def send_what_is_newer(self) -> None:
         """Have the newest checkpoint sent if the store does not have it."""
         if not self._run.is_finished and has_begun(self._run):
             step = _whole_step(self._run)
-            if step > (known.step if known else 0):
+            if step > (self.known.step if self.known else 0):
                 self.send_checkpoint(step, keep=2)
+
+    def describe(self) -> str | None:
+        """Return what was fetched, as text; None for nothing."""
+        if self.known is None or not self.was_fetched:
+            return None
+        return _("fetched from {address}: step {step}, of {time}").format(
+            address=self._store.location, step=self.known.step, time=self.known.written
+        )
 
     def send_checkpoint(self, step: int, *, keep: int) -> None:
         """Have the state as of a checkpoint that was just saved sent, while training goes on.
@@ -70,7 +87,7 @@ class RemoteFolder:
             FolderInUseError: another process took the remote folder over (C164).
         """
         with suppress(OSError, ValueError):  # deleted or damaged: the next one will do
-            self.mirror.take(_state_at(self._run, step, keep))
+            self.mirror.take(state_at(self._run, step, keep))
 
     def slow_upload(self, size: int) -> Problem | None:
         """Return a warning if the store takes too long for the time that a stopped run has."""
@@ -109,7 +126,8 @@ def mirrored(run: RunFolder, location: Location | None) -> Iterator[RemoteFolder
         FolderInUseError: another process uses the copy (C164).
         ResourceError: the store cannot be used (C161, C162, C163), or the last state could not be
             stored (C166).
-        IntegrityError: no state in the store is whole (C168), or it is one of another run (C169).
+        IntegrityError: no state in the store is whole (C168).
+        RecipeError: the store has another run (C169).
     """
     if location is None:
         yield None
@@ -119,20 +137,24 @@ def mirrored(run: RunFolder, location: Location | None) -> Iterator[RemoteFolder
     lease = Lease(store)
     lease.take()
     try:
-        known = _bring_up_to_date(run, store)
+        had_begun = has_begun(run)
+        known, was_fetched = _bring_up_to_date(run, store)
         uploader = Uploader(store, lease, run=known.run if known else None)
         mirror = Mirror(store, lease, uploader.send)
-        folder = RemoteFolder(run, store, mirror, lease.fence)
+        folder = RemoteFolder(run, store, mirror, lease.fence, known=known, was_fetched=was_fetched)
         try:
-            folder.send_what_is_newer(known)
+            folder.send_what_is_newer()
             yield folder
-        except BaseException:
+        except BaseException as error:
+            if was_fetched and not had_begun and _is_of_another_recipe(error):
+                _take_away(run)
+                raise RecipeError(_another_recipe(store, error)) from None
             if (problem := mirror.finish(_grace() * 0.75)) is not None:
                 notices.show_now(replace(problem, severity=Severity.WARNING))
             raise
         if run.is_finished:
-            state = _finished_state(run)
-            if known is None or not _is_same(known, state):
+            state = finished_state(run)
+            if known is None or not is_same(known, state):
                 mirror.take(state)
             else:
                 with suppress(ResourceError):  # a kill may have left old objects
@@ -174,11 +196,11 @@ def fetch_run(location: Location, run: RunFolder) -> Snapshot:
         run: an empty folder, or one with the same run; the caller holds it.
 
     Raises:
-        RecipeError: there is no run (C113).
+        RecipeError: there is no run (C113), or the folder holds another one (C169).
         ResourceError: the store cannot be used (C161, C162).
-        IntegrityError: the folder holds another run (C169), or no state is whole (C168).
+        IntegrityError: no state is whole (C168).
     """
-    snapshot = _bring_up_to_date(run, open_store(location))
+    snapshot, _was_fetched = _bring_up_to_date(run, open_store(location))
     if snapshot is None:
         raise RecipeError(_no_run(location))
     return snapshot
@@ -216,24 +238,25 @@ def _no_run(location: Location) -> Problem:
     )
 
 
-def _bring_up_to_date(run: RunFolder, store: Store) -> Snapshot | None:
-    """Fetch what the store has more of; return the newest state there.
+def _bring_up_to_date(run: RunFolder, store: Store) -> tuple[Snapshot | None, bool]:
+    """Fetch what the store has more of; return the newest state there, and whether it was fetched.
 
     Raises:
-        IntegrityError: the store has another run (C169), or none that is whole (C168).
+        RecipeError: the store has another run (C169).
+        IntegrityError: it has none that is whole (C168).
     """
     states, warnings = snapshots(store)
     if not states:
-        return None
+        return None, False
     newest = states[0]
     if has_begun(run):
         _refuse_another_run(run, store, newest)
         if not _is_behind(run, newest):
             _report(warnings)
-            return newest
+            return newest, False
     fetched, warnings = fetch_newest(store, run.path)
     _report(warnings)
-    return fetched
+    return fetched, True
 
 
 def _report(warnings: list[Problem]) -> None:
@@ -258,20 +281,16 @@ def _whole_step(run: RunFolder) -> int:
     from tunesmith.training import checkpoint
 
     for step in reversed(checkpoint.saved_steps(run.checkpoints)):
-        if atomic.damage(_checkpoint(run, step)) is None:
+        if atomic.damage(checkpoint_folder(run, step)) is None:
             return step
     return 0
-
-
-def _checkpoint(run: RunFolder, step: int) -> Path:
-    return run.checkpoints / f"step-{step:08d}"
 
 
 def _refuse_another_run(run: RunFolder, store: Store, newest: Snapshot) -> None:
     plan = read_plan(run)[0]
     changed = differences(newest.fingerprint, plan["fingerprint"]) if plan else {}
     if changed:
-        raise IntegrityError.of(
+        raise RecipeError.of(
             "C169",
             _(
                 "the remote folder holds another run than the local one: it differs in {parts}"
@@ -282,6 +301,30 @@ def _refuse_another_run(run: RunFolder, store: Store, newest: Snapshot) -> None:
         )
 
 
+def _is_of_another_recipe(error: BaseException) -> TypeGuard[RecipeError]:
+    return isinstance(error, RecipeError) and any(one.code == "C108" for one in error.problems)
+
+
+def _take_away(run: RunFolder) -> None:
+    """Delete what was fetched into a folder that held nothing."""
+    for path in (
+        run.model, run.predictions, run.checkpoints, run.log, run.plan, run.rejected, run.report,
+        run.recipe,
+    ):  # fmt: skip
+        with suppress(ResourceError):
+            atomic.remove(path)
+
+
+def _another_recipe(store: Store, error: RecipeError) -> Problem:
+    return Problem(
+        "C169",
+        _("the remote folder holds a run of another recipe"),
+        Place(str(store.location)),
+        error.problems[0].evidence,
+        fix=_("Choose another remote folder for each run."),
+    )
+
+
 def _holds_a_run(location: Location, newest: Snapshot) -> Problem:
     message = _("the remote folder holds a run, of {time}; --restart does not replace it")
     return Problem(
@@ -290,61 +333,3 @@ def _holds_a_run(location: Location, newest: Snapshot) -> Problem:
         Place(str(location)),
         fix=_("Choose another remote folder, or delete what is there."),
     )
-
-
-def _is_same(known: Snapshot, state: State) -> bool:
-    """Whether the store has the same finished model already."""
-    theirs = {name: file.sha256 for name, file in known.files.items() if name.startswith("model/")}
-    ours = {file.name: file.sha256 for file in state.files if file.name.startswith("model/")}
-    return known.is_finished and theirs == ours
-
-
-def _state_at(run: RunFolder, step: int, keep: int) -> State:
-    """The state as of a whole checkpoint.
-
-    Raises:
-        OSError: it is not there.
-        ValueError: it is not what it should be.
-    """
-    from tunesmith.training import checkpoint
-
-    best = checkpoint.read(_checkpoint(run, step)).progress.best_step
-    steps = {step, best} - {0}
-    files = _loose(run)
-    for one in sorted(steps):
-        files += _folder(run, _checkpoint(run, one))
-    return State(
-        step, False, _fingerprint(run), tuple(files), run.log, _size(run.log), keep,
-        frozenset(steps),
-    )  # fmt: skip
-
-
-def _finished_state(run: RunFolder) -> State:
-    """The state with model, predictions and report, without checkpoints."""
-    files = [*_loose(run), *_folder(run, run.predictions), *_folder(run, run.model)]
-    if run.report.is_file():
-        files.append(LocalFile(run.report.name, run.report))
-    steps = int(run.facts().get("steps", 0))
-    return State(steps, True, _fingerprint(run), tuple(files), run.log, _size(run.log), 2)
-
-
-def _loose(run: RunFolder) -> list[LocalFile]:
-    paths = (run.recipe, run.plan, run.rejected)
-    return [LocalFile(path.name, path) for path in paths if path.is_file()]
-
-
-def _folder(run: RunFolder, folder: Path) -> list[LocalFile]:
-    name = folder.relative_to(run.path).as_posix()
-    return [
-        LocalFile(f"{name}/{file}", folder / file, digest)
-        for file, digest in recorded_hashes(folder).items()
-    ]
-
-
-def _fingerprint(run: RunFolder) -> dict[str, Any]:
-    fingerprint = read_plan(run)[0].get("fingerprint", {})
-    return {part: fingerprint[part] for part in _PARTS if part in fingerprint}
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if os.path.lexists(path) else 0

@@ -130,6 +130,8 @@ def train_one(
     ):
         display = Display(terminal, started.run)
         display.begin(started.checked)
+        if started.remote is not None and (text := started.remote.describe()):
+            display.say(text)
         terminal.problems(started.notes)
         if not started.is_finished:
             display.say(_("loading torch and the model …"))
