@@ -83,7 +83,7 @@ def test_owners_with_the_real_library(s3_bucket: str) -> None:
 
 
 def test_no_permission() -> None:
-    """A user that exists and may do nothing; moto checks that once it was told to."""
+    """A user that exists and may do nothing, once moto checks that."""
     import boto3
     import requests
 
