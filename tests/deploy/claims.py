@@ -12,6 +12,8 @@ __all__ = ["CLAIMS"]
 _SHELL = "tests/deploy/test_shell.py::"
 _READ = "tests/deploy/test_manifests.py::"
 _SLURM = "tests/deploy/test_slurm.py::"
+_RAY = "tests/test_ray.py::"
+_CLUSTER = "tests/test_ray_cluster.py::"
 _STORE = "tests/remote/"
 _COPY = "tests/runs/test_remote_folder.py::"
 
@@ -169,7 +171,38 @@ CLAIMS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "reviewed: Docker",
         ),
     ),
-    ("There is no manifest yet. A Ray job", ("reviewed: Ray",)),
+    (
+        "| Ray Train | `ray_train.py`",
+        (f"{_RAY}test_only_errors_that_would_come_again_end_the_job",),
+    ),
+    ("In a script of your own, `train_loop`", (f"{_CLUSTER}test_an_undisturbed_run",)),
+    ("`train_loop_config` has the arguments", (f"{_RAY}test_a_wrong_configuration_is_refused",)),
+    ("| a worker is killed, or its machine is lost |", (f"{_CLUSTER}test_an_undisturbed_run",)),
+    (
+        "| Ray learns that a machine will be taken away |",
+        (f"{_RAY}test_each_machine_that_leaves_is_one_save", f"{_CLUSTER}test_an_undisturbed_run"),
+    ),
+    (
+        "| there is room for more or fewer workers |",
+        ("tests/runs/test_elastic.py::test_two_processes_then_four_then_one", "reviewed: Ray"),
+    ),
+    (
+        "| an error that would come again, such as",
+        (f"{_RAY}test_only_errors_that_would_come_again_end_the_job",),
+    ),
+    ("| Ctrl-C at the driver", ("faults killed_jobs: rank 0 and rank 1", "reviewed: Ray")),
+    ("**How much is lost** is at most", ("faults killed_jobs: a save", "reviewed: Ray")),
+    (
+        "**A notice is noticed between two steps**",
+        (f"{_RAY}test_a_requested_save_does_not_stop", "reviewed: Ray"),
+    ),
+    ("**Ray keeps small files**", (f"{_CLUSTER}test_an_undisturbed_run",)),
+    ("**Threads**: Ray sets `OMP_NUM_THREADS`", ("reviewed: Ray",)),
+    (
+        "An error of a worker reaches the driver",
+        (f"{_RAY}test_any_error_reaches_another_process_whole",),
+    ),
+    ("| `ray_train.py` | on Ray", (f"{_CLUSTER}test_an_undisturbed_run", "reviewed: Ray")),
     (
         "Where disks do not outlive the job",
         (f"{_COPY}test_another_machine_continues_with_the_same_bits",),

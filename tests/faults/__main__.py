@@ -170,6 +170,7 @@ def write_results(path: Path, results: list[Result], seconds: float) -> None:
             "held": sum(result.is_held for result in of_kind) - skipped,
             "skipped": skipped,
             "failed": [result.name for result in of_kind if not result.is_held],
+            "runs": 1,
             "cpu_seconds": round(sum(result.cpu_seconds for result in of_kind)),
             "date": time.strftime("%Y-%m-%d"),
             "command": f"python -m tests.faults {kind}",

@@ -233,7 +233,7 @@ def killed(plan: Plan, folder: Path) -> str:
 def _kill(job: ForkedJob, kill: Kill, world: World) -> list[int] | None:
     """Start it and kill; None if it came to its end before."""
     with no_orphans(_OTHERS_END_SECONDS):
-        started = job.start(kill.moment, patch=_join_soon)
+        started = job.start(kill.moment, patch=join_soon)
         if kill.moment is None:
             _sleep(started, kill.part * world.seconds)
             if not started.wait_for(partial(_are_there, started, kill.victims)):
@@ -262,7 +262,7 @@ def check_codes(job: ForkedJob, kill: Kill, codes: list[int], started: RunningJo
     return codes
 
 
-def _join_soon() -> None:
+def join_soon() -> None:
     """A rank that never comes is waited for during minutes; here for seconds."""
     from tunesmith.training import peer_store
 

@@ -18,11 +18,11 @@ _BEGIN, _END = "<!-- results -->", "<!-- end of results -->"
 
 _HEADS = {
     "en": (
-        "| kind | cases | held | skipped | failed | seconds of CPU | date | on |",
+        "| kind | cases | held | skipped | failed | seconds of CPU | runs | date | on |",
         "{machine}, Python {python}, torch {torch}, transformers {transformers}",
     ),
     "zh": (
-        "| 类别 | 用例 | 通过 | 跳过 | 失败 | CPU 秒数 | 日期 | 环境 |",
+        "| 类别 | 用例 | 通过 | 跳过 | 失败 | CPU 秒数 | 次数 | 日期 | 环境 |",
         "{machine}，Python {python}，torch {torch}，transformers {transformers}",
     ),
 }
@@ -48,11 +48,11 @@ def with_results(page: str, language: str, results: Mapping[str, Any]) -> str:
     head, where = _HEADS[language]
     rows = [
         f"| {kind} | {one['cases']} | {one['held']} | {one['skipped']} | {len(one['failed'])} "
-        f"| {one['cpu_seconds']} | {one['date']} "
+        f"| {one['cpu_seconds']} | {one['runs']} | {one['date']} "
         f"| {where.format(machine=one['machine'], **one['versions'])} |"
         for kind, one in results.items()
     ]
-    table = "\n".join([head, "|---|---:|---:|---:|---:|---:|---|---|", *rows])
+    table = "\n".join([head, "|---|---:|---:|---:|---:|---:|---:|---|---|", *rows])
     return f"{before}{begin}\n{table}\n\n{end}{after}"
 
 

@@ -20,6 +20,7 @@ from tests.faults.killed_jobs import (
     assert_clean,
     assert_no_bug,
     copied,
+    join_soon,
     temporary,
     train_words,
     undisturbed,
@@ -91,7 +92,7 @@ def stopped(launcher: str, size: int, names: str, target: str, folder: Path) -> 
     _check_codes(started, numbers, codes, left)
     assert _checkpoints(folder) == 1, started.said()[-2000:]
     assert_no_bug(started)
-    assert temporary(folder) == []
+    assert temporary(folder) == [], temporary(folder)
     return f"codes {codes}, ranks {left}, {_again(job, world.home)}"
 
 
@@ -103,14 +104,14 @@ def stopped_at(launcher: str, size: int, place: str, number: int, folder: Path) 
     victims = ("launcher",) if launcher == "launch" else ranks
     moment = Moment(-1, function, call, victims=victims, signal=number)
     with no_orphans():
-        started = job.start(moment)
+        started = job.start(moment, patch=join_soon)
         codes = started.ended()
     assert (folder / "pids" / "hit").exists(), "it did not come there"
     assert set(codes) <= {75, 0}, (codes, started.said()[-2000:])
     assert set(started.codes_left()) <= {75, 0}, started.codes_left()
     assert _checkpoints(folder) <= 1
     assert_no_bug(started)
-    assert temporary(folder) == []
+    assert temporary(folder) == [], temporary(folder)
     return f"codes {codes}, {_again(job, world.home)}"
 
 
