@@ -251,7 +251,8 @@ def test_one_command_takes_over_from_another(place: Place, alone: dict[str, str]
     second = place.start()
     time.sleep(2)
     first.send_signal(signal.SIGTERM)
-    assert first.wait(150) == 75
+    first.communicate(timeout=150)
+    assert first.returncode == 75
     out, err = second.communicate(timeout=300)
     assert second.returncode == 0, out + err
     place.is_left_clean()
