@@ -212,6 +212,19 @@ def test_a_machine_that_will_be_taken_away(tmp_path: Path, base: Base) -> None:
     assert steps == list(range(1, STEPS + 1)), "the log was cut back to the save"
 
 
+def test_machines_with_folders_of_their_own(tmp_path: Path, base: Base) -> None:
+    """The one with the run is lost; a copy in a store is there."""
+    store = tmp_path / "store"
+    run = trained(
+        tmp_path, base, disturbance="lost", rank=0, replaced=True, at=25, pause=0.1, failures=3,
+        apart=True, own={"remote": f"file://{store}"},
+    )  # fmt: skip
+    assert same(run, base)
+    first, last = run.workers[0], run.workers[-1]
+    assert first["step"] == 0 and last["step"] in (10, 20), "it went on from the copy"
+    assert run.run.path.name not in {w["address"] for w in run.workers[:2] if w["rank"] == "0"}
+
+
 def test_a_worker_is_killed(tmp_path: Path, base: Base) -> None:
     run = trained(tmp_path, base, disturbance="killed", at=15, pause=0.05, failures=1)
     assert same(run, base)
