@@ -3,6 +3,8 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -213,3 +215,14 @@ def test_two_processes_share_a_step(tmp_path: Path) -> None:
     update(alone, 0.01)
     weights = torch.cat([p.detach().flatten() for p in alone.network.parameters()])
     torch.testing.assert_close(first["weights"], weights)
+
+
+def test_an_evaluation_needs_no_other_process() -> None:
+    """DDP exchanges buffers in a forward pass; a process that has stopped would never come."""
+    seen: list[object] = []
+    exact: Any = ExactEngine.__new__(ExactEngine)
+    exact.network, exact._model = object(), object()
+    exact.accelerator = SimpleNamespace(device="cpu")
+    exact._run = lambda model, _batch: seen.append(model)
+    exact.outputs(SimpleNamespace(to=lambda _device: None))
+    assert seen == [exact.network]

@@ -219,6 +219,10 @@ class ExactEngine(ExactForward):
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self._max_grad_norm = max_grad_norm or math.inf
 
+    def outputs(self, batch: Batch) -> Outputs:
+        """Run one pass; DDP would exchange buffers in it, with a process that may have stopped."""
+        return self._run(self.network, batch.to(self.accelerator.device))
+
     def accumulate(self, batch: Batch, weight: float, *, is_last: bool) -> torch.Tensor:
         """Run forward and backward; gradients are exchanged after the last batch."""
         accelerator = self.accelerator
