@@ -177,18 +177,34 @@ CLAIMS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("In a script of your own, `train_loop`", (f"{_CLUSTER}test_an_undisturbed_run",)),
     ("`train_loop_config` has the arguments", (f"{_RAY}test_a_wrong_configuration_is_refused",)),
-    ("| a worker is killed, or its machine is lost |", (f"{_CLUSTER}test_an_undisturbed_run",)),
+    (
+        "| a worker is killed, or its machine is lost |",
+        (
+            f"{_CLUSTER}test_a_worker_is_killed",
+            f"{_CLUSTER}test_a_machine_is_lost_and_another_one_comes",
+        ),
+    ),
     (
         "| Ray learns that a machine will be taken away |",
-        (f"{_RAY}test_each_machine_that_leaves_is_one_save", f"{_CLUSTER}test_an_undisturbed_run"),
+        (
+            f"{_RAY}test_each_machine_that_leaves_is_one_save",
+            f"{_CLUSTER}test_a_machine_that_will_be_taken_away",
+        ),
     ),
     (
         "| there is room for more or fewer workers |",
-        ("tests/runs/test_elastic.py::test_two_processes_then_four_then_one", "reviewed: Ray"),
+        (
+            f"{_CLUSTER}test_a_machine_is_lost_and_the_other_one_goes_on",
+            "tests/runs/test_elastic.py::test_two_processes_then_four_then_one",
+            "reviewed: Ray",
+        ),
     ),
     (
         "| an error that would come again, such as",
-        (f"{_RAY}test_only_errors_that_would_come_again_end_the_job",),
+        (
+            f"{_RAY}test_only_errors_that_would_come_again_end_the_job",
+            f"{_CLUSTER}test_a_mistake_ends_the_job_at_once",
+        ),
     ),
     ("| Ctrl-C at the driver", ("faults killed_jobs: rank 0 and rank 1", "reviewed: Ray")),
     ("**How much is lost** is at most", ("faults killed_jobs: a save", "reviewed: Ray")),
@@ -196,13 +212,17 @@ CLAIMS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "**A notice is noticed between two steps**",
         (f"{_RAY}test_a_requested_save_does_not_stop", "reviewed: Ray"),
     ),
+    (
+        "**Without a shared file system** add",
+        (f"{_CLUSTER}test_machines_with_folders_of_their_own",),
+    ),
     ("**Ray keeps small files**", (f"{_CLUSTER}test_an_undisturbed_run",)),
     ("**Threads**: Ray sets `OMP_NUM_THREADS`", ("reviewed: Ray",)),
     (
         "An error of a worker reaches the driver",
         (f"{_RAY}test_any_error_reaches_another_process_whole",),
     ),
-    ("| `ray_train.py` | on Ray", (f"{_CLUSTER}test_an_undisturbed_run", "reviewed: Ray")),
+    ("| `ray_train.py` | on Ray", (f"{_CLUSTER}test_the_script_for_clusters", "reviewed: Ray")),
     (
         "Where disks do not outlive the job",
         (f"{_COPY}test_another_machine_continues_with_the_same_bits",),
