@@ -151,7 +151,7 @@ def test_the_weights_are_those_of_train(place: Place, alone: dict[str, str], cou
 
 def test_a_killed_process_fails_its_job_alone(place: Place, alone: dict[str, str]) -> None:
     process = place.start("--jobs", "2")
-    place.wait(lambda: place.has_trained(0, 5) and place.has_trained(1, 1))
+    place.wait(lambda: place.has_trained(0, 5))
     victim = next(
         pid
         for pid in place.processes(of="job")

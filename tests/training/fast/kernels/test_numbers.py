@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
 import numpy as np
+import pytest
 import torch
 from numba import njit
 
-from tunesmith.training.fast.kernels.numbers import HALF, narrow, splitmix64, widen
+from tunesmith.training.fast.kernels.numbers import (
+    HALF,
+    NotCompiledError,
+    entry,
+    narrow,
+    no_compiling,
+    splitmix64,
+    widen,
+)
 
 
 @njit
@@ -61,3 +76,31 @@ def test_lanes_are_uniform_and_independent() -> None:
     later = np.corrcoef(lanes[:-1, 0], lanes[1:, 0])[0, 1]
     neighbors = np.corrcoef(lanes[:, 0], other.view(np.uint16).reshape(-1, 4)[:, 0])[0, 1]
     assert max(abs(later), abs(neighbors)) < 0.01
+
+
+def test_what_is_not_compiled_is_only_noticed(tmp_path: Path) -> None:
+    script = tmp_path / "fresh.py"
+    script.write_text("def nothing(address):\n    pass\n")
+    spec = spec_from_file_location("fresh", script)
+    assert spec is not None and spec.loader is not None
+    fresh = module_from_spec(spec)
+    spec.loader.exec_module(fresh)
+    with pytest.raises(NotCompiledError), no_compiling():
+        entry(fresh.nothing)
+    assert entry(fresh.nothing).cache_hits == 0
+    with no_compiling():
+        assert entry(fresh.nothing).cache_hits == 1
+
+
+@pytest.mark.slow
+def test_the_run_that_compiles_has_the_bits_of_others(tmp_path: Path) -> None:
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "compiled")}
+    for name in ("first", "second"):
+        command = ["train", "embedded:tickets", "--model", "embedded:mini", "--out", name, "-q"]
+        subprocess.run(
+            [sys.executable, "-m", "tunesmith", *command, "--set", "train.max_steps=10"],
+            env=environment, cwd=tmp_path, check=True, capture_output=True,
+        )  # fmt: skip
+    first, second = (tmp_path / name / "model/model.safetensors" for name in ("first", "second"))
+    assert "M157" in (tmp_path / "first/events.jsonl").read_text()
+    assert first.read_bytes() == second.read_bytes()

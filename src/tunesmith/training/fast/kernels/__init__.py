@@ -2,7 +2,9 @@
 
 Torch's operators each read and write whole tensors and cost a few microseconds to call. What a
 layer does between its matrix products is written here as loops over rows, which stay in the caches.
-Numba compiles them on first use and keeps them on disk.
+Numba compiles them on first use and keeps them on disk. A process of its own compiles them, so that
+every training loads them: what was compiled in the same process calls other copies of functions
+that several kernels have in common, which may round in another way.
 
 `layer_norm`, `attention`, `dropout` and `adamw` are such loops, with their functions for tensors;
 `numbers`, `vectors` and `products` are what they compute with, and `parallel` runs them. Modules
@@ -11,14 +13,20 @@ other than `parallel` import numba, so they are imported only where `why_missing
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import threading
 import time
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 
-__all__ = ["NOT_INSTALLED", "compile_seconds", "why_missing"]
+__all__ = ["NOT_INSTALLED", "compile_for_parent", "compile_seconds", "why_missing"]
 
 NOT_INSTALLED = "numba is not installed"
+_KERNELS = ("adamw", "attention", "dropout", "layer_norm")
+_COMPILER = f"import sys; sys.path[:] = {{path!r}}; import {__name__} as k; k.compile_for_parent()"
 
 _compiled_in: list[float] = []
 
@@ -36,17 +44,59 @@ def why_missing() -> str | None:
 
 @cache
 def _why_not_loaded() -> str | None:
-    """Import all kernels, which compiles them or loads what was compiled."""
+    """Load all kernels; a process of its own compiles them if necessary."""
     started = time.perf_counter()
     try:
-        for name in ("adamw", "attention", "dropout", "layer_norm"):
-            import_module(f"{__name__}.{name}")
-        from tunesmith.training.fast.kernels.numbers import ENTRIES
+        if not _load_compiled():
+            _compile_elsewhere()
+            if not _load_compiled():  # where numba may not write, each process compiles for itself
+                _load()
+            _compiled_in.append(time.perf_counter() - started)
     except Exception as error:  # whatever stops numba, torch's operators compute the same
         return (str(error) or type(error).__name__).splitlines()[0]
-    if not all(entry.cache_hits for entry in ENTRIES):
-        _compiled_in.append(time.perf_counter() - started)
     return None
+
+
+def _load() -> None:
+    """Import all kernels, which compiles those that are not compiled."""
+    for name in _KERNELS:
+        import_module(f"{__name__}.{name}")
+
+
+def _load_compiled() -> bool:
+    """Import all kernels if they are compiled; return whether they are."""
+    from tunesmith.training.fast.kernels.numbers import NotCompiledError, no_compiling
+
+    try:
+        with no_compiling():
+            _load()
+    except NotCompiledError:
+        return False
+    return True
+
+
+def _compile_elsewhere() -> None:
+    """Compile all kernels in a process that ends when this one does."""
+    command = [sys.executable, "-c", _COMPILER.format(path=sys.path)]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet) as process:
+        try:
+            process.wait()
+        except BaseException:  # a stop
+            process.kill()
+            raise
+
+
+def compile_for_parent() -> None:
+    """Compile all kernels, for a process that holds the other end of stdin."""
+
+    def watch() -> None:
+        sys.stdin.read()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    _load()
+    os._exit(0)
 
 
 def compile_seconds() -> float | None:

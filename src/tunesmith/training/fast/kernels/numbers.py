@@ -7,13 +7,15 @@ which numba does not know: its bits are uint16 here, and `widen` and `narrow` co
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba import carray, cfunc, njit, types
+from numba.core.compiler import Compiler
 from numba.extending import intrinsic, overload
 
 __all__ = [
@@ -22,12 +24,14 @@ __all__ = [
     "LOOSE",
     "SINGLE",
     "SOURCES",
+    "NotCompiledError",
     "add_one",
     "at",
     "compiled",
     "entry",
     "longs",
     "narrow",
+    "no_compiling",
     "ordered",
     "singles",
     "splitmix64",
@@ -48,8 +52,36 @@ ENTRIES: list[Any] = []
 
 def entry(function: Callable[[int], None]) -> Any:
     """Make a function of an address, that of what `launch` passes, one that OpenMP can call."""
-    ENTRIES.append(cfunc(types.void(types.int64), nopython=True, cache=True)(function))
-    return ENTRIES[-1]
+    kind = types.void(types.int64)
+    made = cfunc(kind, nopython=True, cache=True, pipeline_class=_compilers[-1])(function)
+    ENTRIES.append(made)
+    return made
+
+
+class NotCompiledError(Exception):
+    """A function is not compiled, inside of `no_compiling`."""
+
+
+class _NoCompiler:
+    def __init__(self, *arguments: object) -> None:
+        raise NotCompiledError
+
+
+_compilers: list[type] = [Compiler]
+
+
+@contextmanager
+def no_compiling() -> Iterator[None]:
+    """Inside, entries are only loaded.
+
+    Raises:
+        NotCompiledError: one is not compiled.
+    """
+    _compilers.append(_NoCompiler)
+    try:
+        yield
+    finally:
+        _compilers.pop()
 
 
 def _digest() -> int:
