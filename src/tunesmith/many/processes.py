@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -29,6 +30,8 @@ __all__ = ["Processes", "threads_per_job"]
 _LOST_ITS_PARENT = 255
 """The exit code that multiprocessing makes up where the process that forked is gone."""
 _LAST_LINES = 12
+_LONGEST_FOLDER = 60
+"""Characters; a socket in a folder below may have 107 in all."""
 _AGAIN = Interrupted.exit_code
 
 
@@ -63,11 +66,8 @@ class Processes:
         self._running: dict[int, _Running] = {}
         self._environment = _environment(count)
         # macOS does not allow to fork what has loaded its frameworks; Windows cannot fork
-        is_forked = sys.platform == "linux"
+        is_forked = sys.platform == "linux" and self._fork_server()
         self._context: Any = multiprocessing.get_context("forkserver" if is_forked else "spawn")
-        if is_forked:
-            self._context.set_forkserver_preload(["tunesmith.many.warm"])
-            self._fork_server()
 
     def __len__(self) -> int:
         return len(self._running)
@@ -77,16 +77,23 @@ class Processes:
         """Whether no further job may start."""
         return len(self._running) >= self._count
 
-    def _fork_server(self) -> None:
+    def _fork_server(self) -> bool:
+        """Start the process that forks; False if its socket cannot be made, as on some disks."""
         from multiprocessing import forkserver, resource_tracker, util
 
-        folders = os.pathsep.join([str(self._folder), util.get_temp_dir()])
+        with _short_temporary_folder():
+            folders = os.pathsep.join([str(self._folder), util.get_temp_dir()])
         self._environment = {**self._environment, FOLDERS: folders}
+        forkserver.set_forkserver_preload(["tunesmith.many.warm"])
         resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             with _added(self._environment):
                 forkserver.ensure_running()
+        except OSError:
+            return False
+        else:
+            return True
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -169,6 +176,18 @@ def _environment(count: int) -> Mapping[str, str]:
     if count == 1 or is_chosen_by_user():
         return {}
     return {"OMP_NUM_THREADS": str(threads_per_job(count))}
+
+
+@contextmanager
+def _short_temporary_folder() -> Iterator[None]:
+    """Where temporary files have long paths, as in some jobs of clusters: a socket may not."""
+    before = tempfile.tempdir
+    if len(tempfile.gettempdir()) > _LONGEST_FOLDER and os.access("/tmp", os.W_OK):
+        tempfile.tempdir = "/tmp"
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 @contextmanager
