@@ -31,11 +31,6 @@ settings.register_profile("house", deadline=None)  # machines are shared; time i
 settings.load_profile("house")
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than cores: tests wait for disks and for processes that they start."""
-    return (os.cpu_count() or 1) + 1
-
-
 def pytest_collection_finish() -> None:
     gc.enable()
     gc.freeze()
