@@ -8,15 +8,12 @@ the undisturbed run with as many processes, and nothing is left: no process, loc
 
 from __future__ import annotations
 
-import atexit
-import csv
 import os
 import random
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,10 +21,10 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
-from tests.conftest import make_tiny_bert
 from tests.faults import Case
 from tests.faults.forked_jobs import ForkedJob, RunningJob, no_orphans
 from tests.faults.moments import PLACES, Moment, hit
+from tests.faults.runs import home_of
 from tests.faults.same_run import assert_same, leftovers
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage.lock import hold
@@ -88,17 +85,7 @@ class World:
 def _inputs() -> Path:
     import tests.runs.preloaded  # noqa: F401 - loaded here, so that no child has to
 
-    home = Path(tempfile.mkdtemp(prefix="killed-jobs-"))
-    atexit.register(partial(_remove, home, os.getpid()))
-    make_tiny_bert(home / "bert", layers=1)
-    with (home / "tickets.csv").open("w", newline="") as file:
-        csv.writer(file).writerows(rows())
-    return home
-
-
-def _remove(home: Path, owner: int) -> None:
-    if os.getpid() == owner:  # children that end in peace leave it alone
-        shutil.rmtree(home, ignore_errors=True)
+    return home_of("killed-jobs", rows())
 
 
 def copied(folder: Path) -> Path:

@@ -7,15 +7,12 @@ with a code why not.
 
 from __future__ import annotations
 
-import atexit
-import csv
 import json
 import os
 import random
 import shutil
 import signal
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,8 +20,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import make_tiny_bert
 from tests.faults import Case
+from tests.faults.runs import home_of
 from tests.faults.same_run import assert_same
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
@@ -143,11 +140,7 @@ def world() -> World:
     import sklearn.linear_model  # noqa: F401 - loaded here, so that no child has to
     import transformers.models.bert.modeling_bert  # noqa: F401
 
-    home = Path(tempfile.mkdtemp(prefix="kills-"))
-    atexit.register(partial(_remove, home, os.getpid()))
-    make_tiny_bert(home / "bert", layers=1)
-    with (home / "tickets.csv").open("w", newline="") as file:
-        csv.writer(file).writerows(ticket_rows())
+    home = home_of("kills", ticket_rows())
     said = run(home, command(), die_at(0, count_in=home / "count"))
     assert said.code == 0, said.text
     operations = int((home / "count").read_text())
@@ -160,11 +153,6 @@ def world() -> World:
     steps = sorted((stopped / "run" / "checkpoints").glob("step-*"))
     assert len(steps) >= 2 and not (stopped / "run" / "model").exists()
     return World(home, operations)
-
-
-def _remove(home: Path, owner: int) -> None:
-    if os.getpid() == owner:  # children that end in peace leave it alone
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def ticket_rows() -> list[list[str]]:

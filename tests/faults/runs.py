@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import csv
 import io
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from tests.conftest import make_tiny_bert, ticket_rows
 
-__all__ = ["TRAIN", "Said", "call", "copy_of_finished", "copy_of_stopped", "weights_of"]
+__all__ = ["TRAIN", "Said", "call", "copy_of_finished", "copy_of_stopped", "home_of", "weights_of"]
 
 TRAIN = (
     "train", "tickets.csv", "--model", "bert", "--epochs", "1", "--out", "runs/it",
     "--set", "train.save_every=3 steps", "--set", "train.log_every=1", "-q",
 )  # fmt: skip
+
+
+def home_of(kind: str, rows: Iterable[Sequence[object]]) -> Path:
+    """Make the folder of the inputs of a kind, `bert` and `tickets.csv`; removed at exit."""
+    home = Path(tempfile.mkdtemp(prefix=f"{kind}-"))
+    atexit.register(partial(_remove, home, os.getpid()))
+    make_tiny_bert(home / "bert", layers=1)
+    with (home / "tickets.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return home
+
+
+def _remove(home: Path, owner: int) -> None:
+    if os.getpid() == owner:  # children that end in peace leave it alone
+        shutil.rmtree(home, ignore_errors=True)
 
 
 @dataclass(frozen=True)

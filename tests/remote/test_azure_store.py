@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.remote.laws import assert_moves_files
 from tunesmith.errors import ResourceError
 from tunesmith.remote.azure_store import AzureStore
 from tunesmith.remote.location import Location
@@ -158,12 +159,7 @@ def test_lists_files_and_deletion(store: Store, tmp_path: Path) -> None:
     store.delete("a/1")
     store.delete("a/1")
     assert store.keys("a/") == ["a/0", "a/2"]
-    (tmp_path / "sent").write_bytes(b"content")
-    store.upload("file", tmp_path / "sent")
-    assert store.download("file", tmp_path / "received")
-    assert (tmp_path / "received").read_bytes() == b"content"
-    assert not store.download("other", tmp_path / "received")
-    assert store.read("other") is None
+    assert_moves_files(store, tmp_path)
 
 
 def test_a_missing_container_is_no_missing_object(store: Store, container: Container) -> None:

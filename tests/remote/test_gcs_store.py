@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.remote.laws import assert_moves_files
 from tunesmith.errors import ResourceError
 from tunesmith.remote.gcs_store import GcsStore
 from tunesmith.remote.location import Location
@@ -103,12 +104,7 @@ def test_pages_files_and_deletion(store: Store, tmp_path: Path) -> None:
     assert store.keys("a/") == [f"a/{i}" for i in range(5)]
     store.delete("a/1")
     store.delete("a/1")
-    (tmp_path / "sent").write_bytes(b"content")
-    store.upload("file", tmp_path / "sent")
-    assert store.download("file", tmp_path / "received")
-    assert (tmp_path / "received").read_bytes() == b"content"
-    assert not store.download("other", tmp_path / "received")
-    assert store.read("other") is None
+    assert_moves_files(store, tmp_path)
 
 
 def test_a_missing_bucket_is_no_missing_object(store: Store, bucket: Bucket) -> None:

@@ -23,6 +23,7 @@ from tunesmith.jobs.stop_signals import SIGNALS
 from tunesmith.many.jobs_file import JobLine
 from tunesmith.many.states import State
 from tunesmith.many.worker import FOLDERS, work
+from tunesmith.storage.lock import process_runs
 from tunesmith.training.cpus import cpu_quota, is_chosen_by_user, usable_cpus
 
 __all__ = ["Processes", "threads_per_job"]
@@ -66,8 +67,9 @@ class Processes:
         self._running: dict[int, _Running] = {}
         self._environment = _environment(count)
         # macOS does not allow to fork what has loaded its frameworks; Windows cannot fork
-        is_forked = sys.platform == "linux" and self._fork_server()
-        self._context: Any = multiprocessing.get_context("forkserver" if is_forked else "spawn")
+        self._is_forked = sys.platform == "linux" and self._fork_server()
+        method = "forkserver" if self._is_forked else "spawn"
+        self._context: Any = multiprocessing.get_context(method)
 
     def __len__(self) -> int:
         return len(self._running)
@@ -140,7 +142,7 @@ class Processes:
             process.join(1)
             if process.exitcode is None:
                 return None
-            if process.exitcode == _LOST_ITS_PARENT and _runs(process.pid):
+            if process.exitcode == _LOST_ITS_PARENT and self._runs(process):
                 running.is_orphaned = True  # it saves, as its parent is gone
                 return None
         elif state is not None:
@@ -161,7 +163,11 @@ class Processes:
 
     def are_gone(self) -> bool:
         """Whether none of the processes runs any more."""
-        return not any(_runs(running.process.pid) for running in list(self._running.values()))
+        return not any(self._runs(running.process) for running in list(self._running.values()))
+
+    def _runs(self, process: Any) -> bool:
+        """Whether the process of a job runs, also one whose parent, which forked it, is gone."""
+        return process_runs(process.pid, None) if self._is_forked else process.is_alive()
 
 
 def threads_per_job(count: int) -> int:
@@ -202,16 +208,6 @@ def _added(variables: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def _died(job: JobLine, code: int | None, seconds: float, output: Path) -> State:
